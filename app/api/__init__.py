@@ -1,0 +1,1 @@
+"""I/O: HTTP in, HTTP out. One file per group of endpoints."""

@@ -1,0 +1,1 @@
+"""I/O: one check of one login: resolve, connect, tls, greet, auth, select."""

@@ -1,0 +1,461 @@
+"""Pure: the nouns that cross packages; every other module may import this one.
+
+Closed sets are enums whose values are the words users see in the API and the CSV.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self
+from uuid import UUID
+
+
+class Protocol(StrEnum):
+    """The two sides of a mailbox: SMTP sends, IMAP reads."""
+
+    SMTP = "smtp"
+    IMAP = "imap"
+
+
+class Encryption(StrEnum):
+    """How a connection is encrypted: `ssl` from the first byte, `starttls` after a greeting in clear."""
+
+    SSL = "ssl"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class Stage(StrEnum):
+    """The steps of a check, in order; a failure names the one it happened in."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    GREET = "greet"
+    AUTH = "auth"
+    SELECT = "select"
+
+
+class Mechanism(StrEnum):
+    """How a credential was handed over; `LOGIN_COMMAND` is IMAP's own LOGIN (RFC 9051, section 6.2.3)."""
+
+    PLAIN = "PLAIN"
+    LOGIN = "LOGIN"
+    CRAM_MD5 = "CRAM-MD5"
+    XOAUTH2 = "XOAUTH2"
+    OAUTHBEARER = "OAUTHBEARER"
+    LOGIN_COMMAND = "LOGIN-COMMAND"
+
+
+class Fault(StrEnum):
+    """Who must act."""
+
+    NOBODY = ""
+    USER = "user"
+    PROVIDER = "provider"
+    NETWORK = "network"
+    SERVICE = "service"
+
+
+class Outcome(StrEnum):
+    """How a row ended."""
+
+    CONNECTED = "connected"
+    FAILED = "failed"
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class RowState(StrEnum):
+    """Where a row is on the line; `done` rows have an outcome, the others have none."""
+
+    QUEUED = "queued"
+    CHECKING = "checking"
+    WAITING = "waiting"
+    DONE = "done"
+
+
+class RequestStatus(StrEnum):
+    """Where a request is, as users see it."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    COMPLETED_WITH_ERRORS = "completed_with_errors"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class SideStatus(StrEnum):
+    """How one protocol of a row ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Save(StrEnum):
+    """Which accounts are kept when their row ends."""
+
+    CONNECTED = "connected"
+    ALL = "all"
+    NONE = "none"
+
+
+class OnExisting(StrEnum):
+    """What happens to a row whose address the workspace already has as an account."""
+
+    UPDATE = "update"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class Source(StrEnum):
+    """Where a setting came from, in the order of trust."""
+
+    ROW = "row"
+    OTHER_SIDE = "other_side"
+    PRESET = "preset"
+    DOMAIN_PRESET = "domain_preset"
+    MX = "mx"
+    SRV = "srv"
+    AUTOCONFIG = "autoconfig"
+    USUAL = "usual"
+    ADDRESS = "address"
+
+
+class Scope(StrEnum):
+    """What an API key may do; `admin` includes the others."""
+
+    CONNECT = "email-accounts:connect"
+    READ = "email-accounts:read"
+    WRITE = "email-accounts:write"
+    ADMIN = "admin"
+
+
+class Secret:
+    """A credential in the open. Prints as stars; only `.reveal()` gives the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text: Final = text
+
+    def reveal(self) -> str:
+        """Return the text. Allowed in login/smtp.py, login/imap.py and seal.py only (tests/layout)."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._text))
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One mail server to try: DNS name or literal address, TCP port, encryption."""
+
+    host: str
+    port: int
+    encryption: Encryption
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What one check needs: protocol, server, user name and credential.
+
+    `is_token`: the credential is an OAuth 2 access token, else a password.
+    `sources`: setting name (`host`, `port`, `encryption`, `username`, `password`) to where it came from.
+    """
+
+    protocol: Protocol
+    server: Server
+    username: str = field(repr=False)
+    credential: Secret
+    is_token: bool = False
+    provider: str = ""
+    sources: dict[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The credentials of one row or account; None where a side has none of its own."""
+
+    smtp: Secret | None = None
+    imap: Secret | None = None
+    smtp_is_token: bool = False
+    imap_is_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The settings of one side of a row, before discovery. Empty host and port 0 mean: not known yet."""
+
+    wanted: bool = True
+    address: str = ""
+    username: str = field(default="", repr=False)
+    host: str = ""
+    port: int = 0
+    encryption: Encryption | None = None
+    sources: dict[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """What is wrong with one entry of a request. `row` counts from 1; `field` is the API's field name.
+
+    `code`: missing, type, range, value, format, control_characters, too_long, duplicate.
+    `message`: a sentence for a person; it never quotes a secret field.
+    """
+
+    row: int
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A setting that was mended: what the row said, what was used, and why (a sentence)."""
+
+    field: str
+    given: str
+    used: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of a request, read and filled as far as can be without asking the network.
+
+    `row` counts from 1 in input order. `email` is the address that names the account.
+    `details` holds what is carried along and given back (fromName, tags, metadata, …), JSON-able.
+    `extra` holds unknown columns by their own names. `errors` not empty: the row is invalid.
+    `pace_key` groups rows that knock on the same door (provider slug, else host or domain).
+    """
+
+    row: int
+    email: str
+    external_id: str
+    provider: str
+    pace_key: str
+    smtp: Side
+    imap: Side
+    secrets: Secrets
+    details: dict[str, object]
+    extra: dict[str, str]
+    errors: tuple[RowError, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    duplicate_of: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a mail server said, cleaned by report-safe rules (`app/text.py`) and censored.
+
+    SMTP: `code` 3 digits or 0, `enhanced` like `5.7.8` or empty (RFC 3463).
+    IMAP: `status` OK, NO, BAD, BYE or PREAUTH, `response_code` like `AUTHENTICATIONFAILED` (RFC 5530) or empty.
+    `text`: the words, all lines joined by a newline, at most 4 KiB.
+    """
+
+    text: str
+    code: int = 0
+    enhanced: str = ""
+    status: str = ""
+    response_code: str = ""
+
+    def __str__(self) -> str:
+        """Return the reply as a client holds it: code, enhanced code, words; or status, [code], words."""
+        head = [str(self.code)] if self.code else []
+        head += [part for part in (self.enhanced, self.status) if part]
+        head += [f"[{self.response_code}]"] if self.response_code else []
+        return " ".join([*head, self.text]).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server's certificate says: names it is for, and its last moment (UTC); empty if unknown."""
+
+    names: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a check saw on its way: kept for good and bad endings alike.
+
+    `timings`: stage to milliseconds. `address`: the IP address dialled. `sent_credentials`: a login
+    was tried (DESIGN: counted). `has_all_mail`: None where the server has no such folder notion.
+    """
+
+    server: Server
+    address: str = ""
+    tls_version: str = ""
+    certificate: Certificate = Certificate()
+    mechanism: Mechanism | None = None
+    timings: dict[str, int] = field(default_factory=dict)
+    sent_credentials: bool = False
+    greeting: str = ""
+    capabilities: tuple[str, ...] = ()
+    has_all_mail: bool | None = None
+
+
+class FailureKind(StrEnum):
+    """What stopped a stage, as the network and the libraries told it."""
+
+    REPLY = "reply"
+    """The server said no, or not now: see the reply."""
+    TIMEOUT = "timeout"
+    """A stage's deadline passed."""
+    CLOSED = "closed"
+    """The peer ended the connection."""
+    RESET = "reset"
+    """The peer reset the connection."""
+    REFUSED = "refused"
+    """Nothing listens on the port."""
+    UNREACHABLE = "unreachable"
+    """No route to the host or network."""
+    NAME_NOT_FOUND = "name_not_found"
+    """The name does not exist, or has no address."""
+    NAME_TEMPORARY = "name_temporary"
+    """The name servers could not say."""
+    NOT_ALLOWED = "not_allowed"
+    """The address guard refused the address or the port."""
+    TLS_NOT_SPOKEN = "tls_not_spoken"
+    """TLS was begun and something else answered."""
+    TLS_VERSION = "tls_version"
+    """No TLS version, cipher or key in common."""
+    TLS_OTHER = "tls_other"
+    """The handshake failed in another way (alert, client certificate wanted)."""
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
+    CERTIFICATE_NAME = "certificate_name"
+    STARTTLS_MISSING = "starttls_missing"
+    """STARTTLS is not offered."""
+    LOGIN_MISSING = "login_missing"
+    """No login offered, or none we can use."""
+    LOGIN_NEEDS_TLS = "login_needs_tls"
+    """The server takes logins only over TLS (LOGINDISABLED, AUTH hidden, 538)."""
+    PROTOCOL = "protocol"
+    """What came is not the protocol, or more than anyone may send."""
+    OURS = "ours"
+    """We failed: a sealed credential that cannot be opened, a defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What stopped a check: a value, never an exception beyond `login/`.
+
+    `detail`: our own fixed words about it, never a library's text that could quote a secret.
+    """
+
+    kind: FailureKind
+    stage: Stage
+    reply: Reply | None = None
+    detail: str = ""
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How one check of one side ended. `failure` None: the login works. `reply`: the answer to it."""
+
+    protocol: Protocol
+    trace: Trace
+    failure: Failure | None = None
+    reply: Reply | None = None
+    corrections: tuple[Correction, ...] = ()
+
+    @property
+    def is_ok(self) -> bool:
+        return self.failure is None
+
+
+@dataclass(frozen=True, slots=True)
+class SideResult:
+    """One side of a row as it is stored and shown (CONTRACT section 3)."""
+
+    protocol: Protocol
+    status: SideStatus
+    code: str
+    """A value of `codes.Code`."""
+    rule: str = ""
+    fault: Fault = Fault.NOBODY
+    is_retryable: bool = False
+    stage: Stage | None = None
+    reply: str = ""
+    remedy: str = ""
+    """The sentences for the CSV, filled in when the row ended."""
+    host: str = ""
+    port: int = 0
+    encryption: Encryption | None = None
+    address: str = ""
+    tls_version: str = ""
+    certificate_names: tuple[str, ...] = ()
+    certificate_expires_at: datetime | None = None
+    mechanism: str = ""
+    timings: dict[str, int] = field(default_factory=dict)
+    attempts: int = 0
+    logins: int = 0
+    corrections: tuple[Correction, ...] = ()
+    warning: str = ""
+    """A code that qualifies an ok result, such as `all_mail_hidden`; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The rows of a request by where they are; `total` is the sum of all the others."""
+
+    total: int = 0
+    pending: int = 0
+    connected: int = 0
+    failed: int = 0
+    invalid: int = 0
+    duplicate: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+
+    def is_balanced(self) -> bool:
+        """Tell whether the books balance."""
+        parts = self.pending + self.connected + self.failed + self.invalid
+        return self.total == parts + self.duplicate + self.skipped + self.cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the workspace and the key that named it."""
+
+    workspace_id: UUID
+    key_id: UUID
+    workspace: str
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a connect request asks for besides its rows (CONTRACT section 2, query parameters)."""
+
+    save: Save = Save.CONNECTED
+    on_existing: OnExisting = OnExisting.UPDATE
+    auto_correct: bool = True
+    is_strict: bool = False
+    name: str = ""
+    callback_url: str = ""
+
+    @classmethod
+    def default(cls) -> Self:
+        return cls()

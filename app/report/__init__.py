@@ -1,0 +1,1 @@
+"""Pure: what users read: CSV rows, summaries, advice, JSON payloads."""
