@@ -3,7 +3,6 @@
 A code answers one question: what has to change, and who can change it. Codes are stable; add, never rename.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 
