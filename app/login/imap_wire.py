@@ -1,0 +1,258 @@
+r"""I/O: aioimaplib's protocol with what a checker of strangers' servers needs and the library lacks.
+
+What is kept of the library: its commands (an argument that holds CR, LF or NUL is refused there), tags and states.
+What is ours: reading line by line with limits, so that no server fills the memory or the stack; commands in a
+row without waiting between them (RFC 9051, section 5.5); continuations answered; STARTTLS, and nothing
+accepted from before the handshake; every pending command fails when the connection does.
+
+    * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready.
+    K0 OK [CAPABILITY IMAP4rev1 ...] Logged in
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, cast
+
+from aioimaplib import aioimaplib
+
+from app.login.failure import WireError
+from app.model import FailureKind
+
+LINE_LIMIT_BYTES = 16 * 1024
+LITERAL_LIMIT_BYTES = 64 * 1024
+TALK_LIMIT_BYTES = 256 * 1024
+"""Until the login: more than any server has to say."""
+FOLDERS_LIMIT_BYTES = 8 * 1024 * 1024
+"""After the login: a LIST of 50,000 folders."""
+CHALLENGES_ANSWERED = 4
+NOTICES_KEPT = 4
+
+_LITERAL: Final = re.compile(rb"\{(\d{1,20})\+?\}$")
+_NOTICE: Final = re.compile(rb"(?:NO|BAD|BYE)\b|OK \[ALERT\]", re.IGNORECASE)
+
+
+class Exchange(aioimaplib.Command):
+    """One command on its way: what answers its continuations, and how it ended.
+
+    `answers`: lines to send, in turn, when the server says `+`; an empty one when they have run out.
+    """
+
+    def __init__(self, name: str, tag: str, *args: str, answers: Sequence[bytes] = ()) -> None:
+        super().__init__(name, tag, *args)
+        self.answers = deque(answers)
+        self.challenges: list[bytes] = []
+        self.ending = b""
+        self.error: Exception | None = None
+
+    async def wait(self) -> None:
+        """Wait for the ending.
+
+        Raises:
+            WireError, OSError: the connection went first, and why.
+        """
+        await self._event.wait()
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def is_ok(self) -> bool:
+        return self.ending[:3].upper() in {b"OK", b"OK "}
+
+    def finish(self, ending: bytes) -> None:
+        """Record the tagged answer (`OK ...`, `NO ...`, `BAD ...`), and wake who waits."""
+        self.ending = ending
+        self._event.set()
+
+    def fail(self, error: Exception) -> None:
+        """Wake who waits with an error; without effect when the command has ended."""
+        if not self._event.is_set():
+            self.error = error
+            self._event.set()
+
+
+class ImapWire(aioimaplib.IMAP4ClientProtocol):
+    """One IMAP connection over a socket that is already connected."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.greeting: asyncio.Future[bytes] = loop.create_future()
+        self.link: asyncio.Transport | None = None
+        self.notices: list[bytes] = []
+        self.has_all_folder = False
+        self.offers: frozenset[str] = frozenset()
+        self.limit_bytes = TALK_LIMIT_BYTES
+        self._loop: asyncio.AbstractEventLoop = loop
+        self._sent: deque[Exchange] = deque()
+        self._buffer = bytearray()
+        self._received_bytes = 0
+        self._skip_bytes = 0
+        self._head = b""
+        self._gate = b""
+        self._is_gated = False
+        self._lost: WireError | OSError | None = None
+
+    async def open(self, sock: socket.socket, context: ssl.SSLContext | None, name: str) -> None:
+        """Take over `sock`, with TLS from the first byte when there is a context."""
+        await self._loop.create_connection(
+            lambda: self, sock=sock, ssl=context, server_hostname=name if context else None
+        )
+
+    def send_all(self, *commands: Exchange) -> None:
+        """Send commands in one go; each is then waited for on its own."""
+        self._sent.extend(commands)
+        self.write(b"".join(f"{command}\r\n".encode() for command in commands))
+
+    async def run(self, command: Exchange) -> None:
+        """Send one command and wait for its ending, whatever that says."""
+        self.send_all(command)
+        await command.wait()
+
+    async def starttls(self, context: ssl.SSLContext, name: str) -> bytes:
+        """Ask for TLS and shake hands. Returns the refusal, without its tag; empty when TLS stands.
+
+        Raises:
+            WireError: something was said between the consent and the handshake (CVE-2021-38370 and its like).
+        """
+        command = Exchange("STARTTLS", self.new_tag())
+        self._gate = command.tag.encode() + b" "
+        await self.run(command)
+        if not command.is_ok:
+            self._gate, self._is_gated = b"", False
+            return command.ending or b"BAD"
+        if self._lost is not None or self.link is None:
+            raise self._lost or WireError(FailureKind.CLOSED)
+        link = await self._loop.start_tls(self.link, self, context, server_hostname=name)
+        self.link = cast(asyncio.Transport, link)
+        self._gate, self._is_gated = b"", False
+        self.offers = frozenset()
+        self.notices.clear()
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes.
+
+        Raises:
+            WireError, OSError: the connection is gone, and why.
+        """
+        if self._lost is not None:
+            raise self._lost
+        if self.link is None or self.link.is_closing():
+            raise WireError(FailureKind.CLOSED)
+        self.link.write(data)
+
+    def abort(self) -> None:
+        """Hang up."""
+        if self.link is not None:
+            self.link.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.link = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.notices and self.notices[-1][:3].upper() == b"BYE":
+            self._fail(WireError(FailureKind.REPLY, line=self.notices[-1]))
+        else:
+            self._fail(exc if isinstance(exc, OSError) else WireError(FailureKind.CLOSED))
+
+    def data_received(self, d: bytes) -> None:
+        if self._lost is not None:
+            return
+        try:
+            self._received_bytes += len(d)
+            if self._is_gated:
+                raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
+            if self._received_bytes > self.limit_bytes:
+                raise WireError(FailureKind.PROTOCOL, "too much data")
+            self._buffer += d
+            self._read_buffer()
+        except WireError as error:
+            self._fail(error)
+
+    def _read_buffer(self) -> None:
+        start, size = 0, len(self._buffer)
+        while start < size:
+            if self._skip_bytes:
+                skipped = min(self._skip_bytes, size - start)
+                self._skip_bytes -= skipped
+                start += skipped
+                continue
+            end = self._buffer.find(b"\n", start)
+            if (end if end >= 0 else size) - start > LINE_LIMIT_BYTES:
+                raise WireError(FailureKind.PROTOCOL, "line too long")
+            if end < 0:
+                break
+            line = bytes(self._buffer[start:end]).rstrip(b"\r")
+            start = end + 1
+            self._read_piece(line, is_last=start == size)
+        del self._buffer[:start]
+
+    def _read_piece(self, piece: bytes, *, is_last: bool) -> None:
+        """Take a line, or a part of one: a literal is left out, and what follows it belongs to the same line."""
+        line = self._head + piece
+        self._head = b""
+        found = _LITERAL.search(piece) if piece.endswith(b"}") else None
+        if found:
+            self._skip_bytes = int(found[1])
+            if self._skip_bytes > LITERAL_LIMIT_BYTES:
+                raise WireError(FailureKind.PROTOCOL, "literal too large")
+            if len(line) > LINE_LIMIT_BYTES:
+                raise WireError(FailureKind.PROTOCOL, "line too long")
+            self._head = line
+            return
+        if self._gate and line.startswith(self._gate):
+            self._is_gated = True
+            if not is_last:
+                raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
+        self._read_line(line)
+
+    def _read_line(self, line: bytes) -> None:
+        if not self.greeting.done():
+            self.greeting.set_result(line)
+        elif line.startswith(b"* "):
+            self._read_untagged(line[2:])
+        elif line.startswith(b"+"):
+            self._answer(line[1:].strip())
+        elif line:
+            tag, _, ending = line.partition(b" ")
+            if not self._sent or tag != self._sent[0].tag.encode():
+                raise WireError(FailureKind.PROTOCOL, "an answer to something that was not asked")
+            if ending[:3].upper().rstrip() not in {b"OK", b"NO", b"BAD"}:
+                raise WireError(FailureKind.PROTOCOL, "neither OK nor NO nor BAD")
+            self._sent.popleft().finish(ending)
+
+    def _read_untagged(self, line: bytes) -> None:
+        if line[:5].upper() == b"LIST ":
+            flags = line[5:].partition(b")")[0].lower().lstrip(b"(").split()
+            self.has_all_folder = self.has_all_folder or b"\\all" in flags
+        elif line[:11].upper() == b"CAPABILITY ":
+            self.learn_offers(line[11:])
+        elif _NOTICE.match(line) and len(self.notices) < NOTICES_KEPT:
+            self.notices.append(line)
+
+    def learn_offers(self, words: bytes) -> None:
+        """Take in a capability list, as it stands after the word CAPABILITY."""
+        self.offers = frozenset(words.decode("ascii", "replace").upper().split())
+
+    def _answer(self, challenge: bytes) -> None:
+        if not self._sent or self._sent[0].name not in {"AUTHENTICATE", "LOGIN"}:
+            return
+        command = self._sent[0]
+        command.challenges.append(challenge[:2048])
+        if len(command.challenges) > CHALLENGES_ANSWERED:
+            raise WireError(FailureKind.PROTOCOL, "too many challenges")
+        self.write((command.answers.popleft() if command.answers else b"") + b"\r\n")
+
+    def _fail(self, error: WireError | OSError) -> None:
+        self._lost = self._lost or error
+        if not self.greeting.done():
+            self.greeting.set_exception(self._lost)
+            self.greeting.exception()  # whoever waits still gets it; nobody has to
+        for command in self._sent:
+            command.fail(self._lost)
+        self._sent.clear()
+        self.abort()

@@ -1,0 +1,243 @@
+"""I/O: one SMTP login, from the greeting to QUIT; stages tls, greet and auth of the line.
+
+It speaks through aiosmtplib's protocol class and never calls its `login()`, which tries one mechanism after the
+other and makes three failed logins of one wrong password. Exactly one AUTH is ever sent.
+
+    220 mail.example.com ESMTP
+    250-AUTH PLAIN LOGIN
+    235 2.7.0 Authentication successful
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+import socket
+import ssl
+from typing import Final, cast
+
+from aiosmtplib.auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
+from aiosmtplib.errors import SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib.esmtp import parse_esmtp_extensions
+from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib.response import SMTPResponse
+
+from app.login.failure import Stopped, parse_smtp_reply
+from app.login.tls import read_facts, read_unverified, server_name
+from app.login.trace import Trail
+from app.model import Certificate, Encryption, Failure, FailureKind, Login, Mechanism, Reply, Stage
+from app.text import clean_text, list_needles
+
+COMMAND_LIMIT_BYTES = 510
+"""RFC 5321, section 4.5.3.1.4, and RFC 4954, section 4: a longer initial response goes on a line of its own."""
+CAPABILITIES_KEPT = 64
+
+# CRAM-MD5 last: servers that keep hashed passwords offer it and always refuse.
+_PASSWORD_MECHANISMS: Final = (Mechanism.PLAIN, Mechanism.LOGIN, Mechanism.CRAM_MD5)
+_TOKEN_MECHANISMS: Final = (Mechanism.XOAUTH2, Mechanism.OAUTHBEARER)
+_HOST_NAME: Final = re.compile(r"(?=.{4,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+
+class SmtpWire(SMTPProtocol):
+    """aiosmtplib's protocol, made to forget what was said before it was asked."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._lost_to: Exception | None = None
+
+    @property
+    def link(self) -> asyncio.Transport | None:
+        return cast(asyncio.Transport | None, self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost_to = exc
+        super().connection_lost(exc)
+
+    async def ask(self, *parts: bytes) -> SMTPResponse:
+        """Send one command and return its reply.
+
+        Raises:
+            SMTPServerDisconnected: with what ended the connection as its cause.
+            SMTPResponseException: what came is not a reply.
+        """
+        del self._buffer[:]
+        try:
+            reply = await self.execute_command(*parts)
+        except SMTPServerDisconnected as error:
+            if error.__cause__ is None and self._lost_to is not None:
+                raise error from self._lost_to
+            raise
+        if not 200 <= reply.code <= 599:
+            raise SMTPResponseException(-1, reply.message)
+        return reply
+
+
+class SmtpSession:
+    """One check's way through an SMTP server; every method is a step, and raises when the check ends there."""
+
+    def __init__(self, sock: socket.socket, login: Login, trail: Trail, hostname: str) -> None:
+        self._sock = sock
+        self._login = login
+        self._trail = trail
+        self._name = ""
+        self._hello = _hello_name(hostname, sock)
+        self._wire = SmtpWire(asyncio.get_running_loop())
+        self._link: asyncio.Transport | None = None
+        self._is_taken = False
+        self._extensions: dict[str, str] = {}
+        self._mechanisms: frozenset[str] = frozenset()
+        self.needles: tuple[str, ...] = ()
+        """What the server must not be quoted with, once it has been sent."""
+
+    async def secure(self, context: ssl.SSLContext) -> None:
+        """Bring the connection to the point where credentials may be sent: TLS stands, unless none is asked for."""
+        self._name = server_name(self._login.server.host)
+        self._is_taken = True
+        match self._login.server.encryption:
+            case Encryption.SSL:
+                self._trail.enter(Stage.TLS)
+                await self._open(context)
+            case Encryption.STARTTLS:
+                self._trail.enter(Stage.GREET)
+                await self._open(None)
+                await self._read_greeting()
+                await self._say_hello()
+                self._trail.enter(Stage.TLS)
+                if "starttls" not in self._extensions:
+                    raise Stopped(Failure(FailureKind.STARTTLS_MISSING, Stage.TLS))
+                await self._wire.start_tls(context, server_hostname=self._name)
+                self._link = self._wire.link
+            case Encryption.NONE:
+                self._trail.enter(Stage.GREET)
+                await self._open(None)
+
+    async def greet(self) -> None:
+        """Read the greeting, if it was not read before TLS, and learn what the server offers."""
+        self._trail.enter(Stage.GREET)
+        if self._link is not None:
+            self._trail.tls_version, self._trail.certificate = read_facts(self._link)
+        if self._login.server.encryption is not Encryption.STARTTLS:
+            await self._read_greeting()
+        await self._say_hello()
+
+    async def log_in(self) -> Reply:
+        """Send the credentials, once. Returns the server's consent."""
+        self._trail.enter(Stage.AUTH)
+        mechanism = self._choose()
+        self._trail.mechanism = mechanism
+        self.needles = list_needles(self._login.username, self._login.credential.reveal())
+        self._trail.sent_credentials = True
+        answer, challenge = await self._authenticate(mechanism)
+        words = f"{answer.message}\n{challenge}" if challenge else answer.message
+        reply = parse_smtp_reply(answer.code, words, self.needles)
+        if answer.code != 235:
+            raise Stopped(Failure(FailureKind.REPLY, Stage.AUTH, reply))
+        return reply
+
+    async def look(self, sender: str) -> None:
+        """Ask whether `sender` may be used: MAIL FROM, then RSET. Empty: do not ask."""
+        if not sender:
+            return
+        self._trail.enter(Stage.SELECT)
+        options = [] if sender.isascii() else [b"SMTPUTF8"]
+        answer = await self._wire.ask(b"MAIL", f"FROM:<{sender}>".encode(), *options)
+        if answer.code != 250:
+            reply = parse_smtp_reply(answer.code, answer.message, self.needles)
+            raise Stopped(Failure(FailureKind.REPLY, Stage.SELECT, reply))
+        await self._wire.ask(b"RSET")
+
+    async def leave(self) -> None:
+        """Say QUIT and wait for the good-bye; the caller sets the limit."""
+        await self._wire.ask(b"QUIT")
+
+    def abort(self) -> None:
+        """Hang up, at whatever point this is."""
+        if self._link is not None:
+            self._link.abort()
+        elif not self._is_taken:
+            self._sock.close()
+
+    def peek(self) -> Certificate:
+        """Return what an unverified certificate says."""
+        return read_unverified(self._link) if self._link is not None else Certificate()
+
+    async def _open(self, context: ssl.SSLContext | None) -> None:
+        await asyncio.get_running_loop().create_connection(
+            lambda: self._wire, sock=self._sock, ssl=context, server_hostname=self._name if context else None
+        )
+        self._link = self._wire.link
+
+    async def _read_greeting(self) -> None:
+        greeting = await self._wire.read_response()
+        self._trail.greeting = clean_text(f"{greeting.code} {greeting.message}", limit=500)
+        if greeting.code == 220:
+            return
+        if not 200 <= greeting.code <= 599:
+            raise SMTPResponseException(-1, greeting.message)
+        raise Stopped(Failure(FailureKind.REPLY, Stage.GREET, parse_smtp_reply(greeting.code, greeting.message)))
+
+    async def _say_hello(self) -> None:
+        answer = await self._wire.ask(b"EHLO", self._hello)
+        if answer.code != 250:
+            raise Stopped(Failure(FailureKind.REPLY, Stage.GREET, parse_smtp_reply(answer.code, answer.message)))
+        self._extensions, mechanisms = parse_esmtp_extensions(answer.message)
+        self._mechanisms = frozenset(mechanism.upper() for mechanism in mechanisms)
+        offers = [f"{name.upper()} {value}".strip() for name, value in self._extensions.items()]
+        self._trail.capabilities = tuple(clean_text(offer, limit=200) for offer in offers[:CAPABILITIES_KEPT])
+
+    def _choose(self) -> Mechanism:
+        wanted = _TOKEN_MECHANISMS if self._login.is_token else _PASSWORD_MECHANISMS
+        for mechanism in wanted:
+            if mechanism in self._mechanisms:
+                return mechanism
+        is_clear = self._login.server.encryption is Encryption.NONE
+        if is_clear and not self._mechanisms and "starttls" in self._extensions:
+            raise Stopped(Failure(FailureKind.LOGIN_NEEDS_TLS, Stage.AUTH, detail="AUTH is hidden until TLS"))
+        detail = "none of the offered mechanisms can be used" if self._mechanisms else "no AUTH is offered"
+        raise Stopped(Failure(FailureKind.LOGIN_MISSING, Stage.AUTH, detail=detail))
+
+    async def _authenticate(self, mechanism: Mechanism) -> tuple[SMTPResponse, str]:
+        """Send the one AUTH. Returns the last reply, and what a refused token was told before it."""
+        username, secret = self._login.username, self._login.credential.reveal()
+        match mechanism:
+            case Mechanism.LOGIN:
+                user, word = auth_login_encode(username, secret)
+                answer = await self._wire.ask(b"AUTH", b"LOGIN", user)
+                return (await self._wire.ask(word) if answer.code == 334 else answer), ""
+            case Mechanism.CRAM_MD5:
+                answer = await self._wire.ask(b"AUTH", b"CRAM-MD5")
+                if answer.code != 334:
+                    return answer, ""
+                return await self._wire.ask(auth_crammd5_verify(username, secret, answer.message)), ""
+            case Mechanism.XOAUTH2:
+                answer = await self._wire.ask(b"AUTH", b"XOAUTH2", auth_xoauth2_encode(username, secret))
+                return await self._hear_refusal(answer, b"")
+            case Mechanism.OAUTHBEARER:
+                # RFC 7628, section 3.1: `,` and `=` of the user name are escaped as in RFC 5801.
+                user_name = username.replace("=", "=3D").replace(",", "=2C")
+                blob = base64.b64encode(f"n,a={user_name},\1auth=Bearer {secret}\1\1".encode())
+                return await self._hear_refusal(await self._wire.ask(b"AUTH", b"OAUTHBEARER", blob), b"AQ==")
+            case _:
+                blob = auth_plain_encode(username, secret)
+                if len(blob) + len("AUTH PLAIN ") <= COMMAND_LIMIT_BYTES:
+                    return await self._wire.ask(b"AUTH", b"PLAIN", blob), ""
+                answer = await self._wire.ask(b"AUTH", b"PLAIN")
+                return (await self._wire.ask(blob) if answer.code == 334 else answer), ""
+
+    async def _hear_refusal(self, answer: SMTPResponse, consent: bytes) -> tuple[SMTPResponse, str]:
+        """Answer the challenge that tells why a token is refused, so that the refusal itself comes."""
+        if answer.code != 334:
+            return answer, ""
+        try:
+            told = base64.b64decode(answer.message, validate=True).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            told = ""
+        return await self._wire.ask(consent), told
+
+
+def _hello_name(hostname: str, sock: socket.socket) -> bytes:
+    """Return the name to greet with: the host's own if it is a full one, else the address as a literal."""
+    if _HOST_NAME.fullmatch(hostname):
+        return hostname.encode()
+    address = str(sock.getsockname()[0]).partition("%")[0]
+    return f"[IPv6:{address}]".encode() if ":" in address else f"[{address}]".encode()

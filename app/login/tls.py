@@ -1,0 +1,107 @@
+"""I/O: TLS as every check has it: always verified, and what a server's certificate says.
+
+One context serves all checks: making one costs 30 ms and 0.8 MB. The second, which does not verify, is for
+`check.py` alone: when a certificate was refused, it looks at it again to say whose it is and until when it
+was good; nothing but what STARTTLS needs is ever sent under it.
+"""
+
+import asyncio
+import functools
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from cryptography import x509
+
+from app.model import Certificate
+from app.text import clean_text
+
+NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContexts:
+    """The context for everything, and the one for looking at refused certificates."""
+
+    verify: ssl.SSLContext
+    peek: ssl.SSLContext
+
+
+def open_contexts(ca_file: str = "") -> TlsContexts:
+    """Make the two contexts. `ca_file`: PEM file of authorities to trust besides the system's; empty: none.
+
+    Raises:
+        OSError: `ca_file` cannot be read, or holds no certificate.
+    """
+    verify = ssl.create_default_context()
+    if ca_file:
+        verify.load_verify_locations(cafile=ca_file)
+    verify.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 alone asks for this; the same certificate shall be as good everywhere.
+    verify.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    peek = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    peek.check_hostname = False
+    peek.verify_mode = ssl.CERT_NONE
+    peek.minimum_version = ssl.TLSVersion.TLSv1_2
+    return TlsContexts(verify, peek)
+
+
+def server_name(host: str) -> str:
+    """Return the name to ask for and to verify: without a dot at its end, international names in ASCII.
+
+    Raises:
+        UnicodeError: the name cannot be written in ASCII.
+    """
+    host = host.rstrip(".")
+    return host if host.isascii() else host.encode("idna").decode("ascii")
+
+
+def read_facts(transport: asyncio.BaseTransport) -> tuple[str, Certificate]:
+    """Return the TLS version and the certificate of a verified connection; empty ones in clear."""
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return "", Certificate()
+    peer = cast(dict[str, Any], transport.get_extra_info("peercert") or {})
+    return tls.version() or "", _read_verified(peer.get("notAfter", ""), peer.get("subjectAltName", ()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_verified(not_after: str, names: tuple[tuple[str, str], ...]) -> Certificate:
+    expires_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC) if not_after else None
+    shown = [_plain_name(value) for kind, value in names if kind in {"DNS", "IP Address"}]
+    return Certificate(tuple(shown[:NAMES_SHOWN]), expires_at)
+
+
+def _plain_name(name: str) -> str:
+    """Write an IPv6 address in its short form; OpenSSL prints `0:0:0:0:0:0:0:1`."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return clean_text(name, limit=255)
+
+
+def read_unverified(transport: asyncio.BaseTransport) -> Certificate:
+    """Return what the certificate of an unverified connection says; an empty one if it cannot be read."""
+    tls = transport.get_extra_info("ssl_object")
+    encoded = tls.getpeercert(binary_form=True) if tls is not None else None
+    if not encoded:
+        return Certificate()
+    try:
+        return _read_encoded(encoded)
+    except ValueError:
+        return Certificate()
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_encoded(encoded: bytes) -> Certificate:
+    certificate = x509.load_der_x509_certificate(encoded)
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+    except x509.ExtensionNotFound:
+        subject = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        names = [str(attribute.value) for attribute in subject]
+    shown = tuple(_plain_name(name) for name in names[:NAMES_SHOWN])
+    return Certificate(shown, certificate.not_valid_after_utc)

@@ -1,0 +1,152 @@
+"""Real Postfix on high ports of 127.0.0.1 with its own configuration and queue; Dovecot looks after its logins.
+
+Three ports, one for each encryption. It needs root, since Postfix does.
+"""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.real import dovecot, process
+from tests.real.certificates import Pair
+from tests.real.process import UnavailableError
+
+MAIN = """
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {folder}/postfix.log
+maillog_file_prefixes = {folder}
+myhostname = mail.test.invalid
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks =
+default_transport = discard
+relay_transport = discard
+alias_maps =
+alias_database =
+local_recipient_maps =
+smtpd_peername_lookup = no
+smtpd_tls_cert_file = {certificate}
+smtpd_tls_key_file = {key}
+smtpd_tls_mandatory_protocols = >=TLSv1.2
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {auth_socket}
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_security_options = noanonymous
+smtpd_sasl_tls_security_options = noanonymous
+smtpd_sasl_response_limit = 24576
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+smtpd_sender_restrictions = {sender_restrictions}
+smtpd_delay_reject = no
+smtpd_error_sleep_time = 0
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+default_process_limit = 400
+authorized_submit_users = root
+broken_sasl_auth_clients = no
+"""
+
+MASTER = """
+127.0.0.1:{ssl} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+127.0.0.1:{starttls} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt
+127.0.0.1:{none} inet n - n - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no
+anvil unix - - n - 1 anvil
+rewrite unix - - n - - trivial-rewrite
+cleanup unix n - n - 0 cleanup
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+discard unix - - n - - discard
+error unix - - n - - error
+proxymap unix - - n - - proxymap
+tlsmgr unix - - n 1000? 1 tlsmgr
+qmgr unix n - n 300 1 qmgr
+pickup unix n - n 60 1 pickup
+showq unix n - n - - showq
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A running Postfix: a port for each encryption, its log, and the Dovecot that judges its logins."""
+
+    ssl: int
+    starttls: int
+    none: int
+    folder: Path
+    server: subprocess.Popen[bytes]
+    auth: dovecot.Handle
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "postfix.log"
+
+    def failed_logins(self) -> dict[str, int]:
+        """Count refused passwords by user name, as Dovecot's login service saw them."""
+        return self.auth.failed_logins()
+
+    def count_refusals(self) -> int:
+        """Count refused AUTH commands, as Postfix saw them."""
+        return len(re.findall(r"SASL \S+ authentication failed", self.log.read_text(errors="replace")))
+
+    def stop(self) -> None:
+        process.stop(self.server)
+        self.auth.stop()
+
+
+def start(
+    folder: Path,
+    users: Mapping[str, str],
+    certificate: Pair,
+    *,
+    introspection_url: str = "",
+    sender_restrictions: str = "permit",
+) -> Handle:
+    """Start Postfix. `users`: name to password.
+
+    Raises:
+        UnavailableError: it is not installed, we are not root, or it did not come up.
+    """
+    program = shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise UnavailableError("Postfix is not installed (Debian: postfix)")
+    if os.geteuid() != 0:
+        raise UnavailableError("Postfix needs root")
+    try:
+        owner = pwd.getpwnam("postfix")
+    except KeyError:
+        raise UnavailableError("the account postfix is missing") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    auth = dovecot.start_auth(folder / "auth", users, introspection_url=introspection_url)
+    config = folder / "config"
+    for name in ("config", "queue", "data"):
+        (folder / name).mkdir(exist_ok=True)
+    os.chown(folder / "data", owner.pw_uid, owner.pw_gid)
+    ssl_port, starttls_port, none_port = process.free_ports(3)
+    (config / "main.cf").write_text(
+        MAIN.format(
+            folder=folder,
+            certificate=certificate.certificate,
+            key=certificate.key,
+            auth_socket=auth.auth_socket,
+            sender_restrictions=sender_restrictions,
+        )
+    )
+    (config / "master.cf").write_text(MASTER.format(ssl=ssl_port, starttls=starttls_port, none=none_port))
+    server = process.start([program, "-c", config, "start-fg"], folder / "postfix.out")
+    handle = Handle(ssl_port, starttls_port, none_port, folder, server, auth)
+    try:
+        process.wait_until(lambda: process.is_listening(none_port), server, folder / "postfix.log")
+    except UnavailableError:
+        auth.stop()
+        raise
+    return handle

@@ -1,0 +1,90 @@
+"""Starting real servers so that they end with the tests, whatever ends these."""
+
+import contextlib
+import ctypes
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+
+
+class UnavailableError(Exception):
+    """A real server cannot run here; the text says why."""
+
+
+@contextlib.contextmanager
+def open_folder(label: str) -> Iterator[Path]:
+    """Make a folder that the servers' own accounts can enter (pytest's are closed to them); removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{label}-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def start(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
+    """Start a server in the foreground. It is told to end when this process dies."""
+
+    def die_with_us() -> None:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+            preexec_fn=die_with_us,  # noqa: PLW1509 - one system call, and nothing that takes a lock
+        )
+
+
+def wait_until(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 20) -> None:
+    """Wait until a server is ready.
+
+    Raises:
+        UnavailableError: it ended, or took too long; with the end of its log.
+    """
+    ends_at = time.monotonic() + seconds
+    while not is_ready():
+        if process.poll() is not None or time.monotonic() > ends_at:
+            tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+            stop(process)
+            raise UnavailableError(f"{process.args!r} did not come up: {tail}")
+        time.sleep(0.05)
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server: kindly, then by force."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
