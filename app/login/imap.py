@@ -14,7 +14,8 @@ from aioimaplib import aioimaplib
 
 from app.login.failure import Stopped, WireError, parse_imap_reply
 from app.login.imap_wire import FOLDERS_LIMIT_BYTES, Exchange, ImapWire
-from app.login.tls import read_facts, read_unverified, server_name
+from app.login.resolve import to_ascii
+from app.login.tls import read_facts, read_unverified
 from app.login.trace import Trail
 from app.model import Certificate, Encryption, Failure, FailureKind, Login, Mechanism, Reply, Stage
 from app.text import clean_text, list_needles
@@ -43,7 +44,7 @@ class ImapSession:
 
     async def secure(self, context: ssl.SSLContext) -> None:
         """Bring the connection to the point where credentials may be sent: TLS stands, unless none is asked for."""
-        self._name = server_name(self._login.server.host)
+        self._name = to_ascii(self._login.server.host)
         self._is_taken = True
         match self._login.server.encryption:
             case Encryption.SSL:

@@ -23,7 +23,8 @@ from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
 from app.login.failure import Stopped, parse_smtp_reply
-from app.login.tls import read_facts, read_unverified, server_name
+from app.login.resolve import to_ascii
+from app.login.tls import read_facts, read_unverified
 from app.login.trace import Trail
 from app.model import Certificate, Encryption, Failure, FailureKind, Login, Mechanism, Reply, Stage
 from app.text import clean_text, list_needles
@@ -91,7 +92,7 @@ class SmtpSession:
 
     async def secure(self, context: ssl.SSLContext) -> None:
         """Bring the connection to the point where credentials may be sent: TLS stands, unless none is asked for."""
-        self._name = server_name(self._login.server.host)
+        self._name = to_ascii(self._login.server.host)
         self._is_taken = True
         match self._login.server.encryption:
             case Encryption.SSL:

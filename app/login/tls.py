@@ -48,16 +48,6 @@ def open_contexts(ca_file: str = "") -> TlsContexts:
     return TlsContexts(verify, peek)
 
 
-def server_name(host: str) -> str:
-    """Return the name to ask for and to verify: without a dot at its end, international names in ASCII.
-
-    Raises:
-        UnicodeError: the name cannot be written in ASCII.
-    """
-    host = host.rstrip(".")
-    return host if host.isascii() else host.encode("idna").decode("ascii")
-
-
 def read_facts(transport: asyncio.BaseTransport) -> tuple[str, Certificate]:
     """Return the TLS version and the certificate of a verified connection; empty ones in clear."""
     tls = transport.get_extra_info("ssl_object")

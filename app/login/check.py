@@ -1,0 +1,165 @@
+"""I/O: one check of one side of a mailbox; place 8 on the line.
+
+resolve -> connect -> tls -> greet -> auth -> select, each with a deadline and a clock. Whatever happens on the
+way is told as a value; at most one login is made.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from app.egress import Policy
+from app.login.connect import dial
+from app.login.failure import DialError, Stopped, translate
+from app.login.imap import ImapSession
+from app.login.resolve import Resolver
+from app.login.smtp import SmtpSession
+from app.login.tls import TlsContexts, open_contexts
+from app.login.trace import Deadlines, Trail
+from app.model import Checked, Failure, FailureKind, Login, Protocol, Reply, Stage
+from app.settings import Settings
+
+LEAVE_SECONDS = 1.0
+"""How long a good-bye is waited for."""
+
+_BAD_CERTIFICATE = frozenset(
+    {FailureKind.CERTIFICATE_EXPIRED, FailureKind.CERTIFICATE_NAME, FailureKind.CERTIFICATE_UNTRUSTED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all checks of a process share. `hostname`: what SMTP servers are greeted with."""
+
+    resolver: Resolver
+    egress: Policy
+    tls: TlsContexts
+    deadlines: Deadlines
+    hostname: str
+    probe_sender: bool
+
+
+def open_tools(settings: Settings, own_listeners: Collection[tuple[str, int]] = ()) -> Tools:
+    """Make what all checks of a process share. `own_listeners`: addresses the guard keeps from being dialled."""
+    for name in ("aioimaplib", "aiosmtplib"):
+        # Below WARNING they log what is sent, passwords and all.
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))
+    return Tools(
+        resolver=Resolver(settings.dns_servers),
+        egress=Policy.from_settings(settings, own_listeners),
+        tls=open_contexts(settings.ca_file),
+        deadlines=Deadlines(
+            total=settings.check_timeout_seconds,
+            resolve=settings.connect_timeout_seconds,
+            connect=settings.connect_timeout_seconds,
+            tls=settings.tls_timeout_seconds,
+            greet=settings.greet_timeout_seconds,
+            auth=settings.auth_timeout_seconds,
+            select=settings.auth_timeout_seconds,
+        ),
+        hostname=socket.gethostname(),
+        probe_sender=settings.probe_sender,
+    )
+
+
+async def close_tools(tools: Tools) -> None:
+    """Let go of what `open_tools` made."""
+    await tools.resolver.aclose()
+
+
+async def check_login(login: Login, tools: Tools, *, address: str) -> Checked:
+    """Try one login at one server and tell how it went.
+
+    `address`: the mailbox's address, for the sender probe. Raises nothing but CancelledError; when it
+    returns, the connection is closed or closing, and no task is left. A timeout after
+    `trace.sent_credentials` became true is neither a yes nor a no.
+    """
+    return await _Check(login, tools, address).run()
+
+
+class _Check:
+    """One check while it runs."""
+
+    __slots__ = ("_address", "_login", "_reply", "_session", "_tools", "_trail")
+
+    def __init__(self, login: Login, tools: Tools, address: str) -> None:
+        self._login = login
+        self._tools = tools
+        self._address = address
+        self._trail = Trail(login.server, tools.deadlines)
+        self._session: SmtpSession | ImapSession | None = None
+        self._reply: Reply | None = None
+
+    async def run(self) -> Checked:
+        failure: Failure | None = None
+        try:
+            async with asyncio.timeout(self._tools.deadlines.total) as timer:
+                self._trail.watch(timer)
+                await self._walk()
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's server makes happen is an answer
+            needles = self._session.needles if self._session is not None else ()
+            failure = translate(error, self._trail.stage, needles)
+            self._trail.stop()
+            if isinstance(error, DialError):
+                self._trail.address = error.address
+            if isinstance(error, Stopped):
+                await self._part()
+        finally:
+            if self._session is not None:
+                self._session.abort()
+        if failure is not None and failure.kind in _BAD_CERTIFICATE:
+            failure = await self._look_at_certificate(failure)
+        return Checked(self._login.protocol, self._trail.freeze(), failure, self._reply if failure is None else None)
+
+    async def _walk(self) -> None:
+        trail, tools = self._trail, self._tools
+        trail.enter(Stage.RESOLVE)
+        addresses = await tools.resolver.addresses(self._login.server.host)
+        # `dial` keeps its own deadline, to tell which of several failures matters.
+        trail.enter(Stage.CONNECT, slack_seconds=1.0)
+        sock, trail.address = await dial(
+            addresses, self._login.server.port, tools.egress, trail.seconds_left(Stage.CONNECT)
+        )
+        session = self._session = self._open_session(sock, trail)
+        await session.secure(tools.tls.verify)
+        await session.greet()
+        self._reply = await session.log_in()
+        await session.look(self._address if tools.probe_sender else "")
+        trail.leave()
+        await self._part()
+
+    def _open_session(self, sock: socket.socket, trail: Trail) -> SmtpSession | ImapSession:
+        if self._login.protocol is Protocol.SMTP:
+            return SmtpSession(sock, self._login, trail, self._tools.hostname)
+        return ImapSession(sock, self._login, trail)
+
+    async def _part(self) -> None:
+        """Say good-bye where there is somebody to hear it; whether he does is not our business."""
+        if self._session is None:
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._session.leave()
+
+    async def _look_at_certificate(self, failure: Failure) -> Failure:
+        """Fetch the refused certificate's names and last day, over a second connection without verification."""
+        trail = Trail(self._login.server, self._tools.deadlines)
+        session: SmtpSession | ImapSession | None = None
+        try:
+            patience = self._trail.seconds_left(Stage.TLS)
+            async with asyncio.timeout(patience):
+                sock, _ = await dial([self._trail.address], trail.server.port, self._tools.egress, patience)
+                session = self._open_session(sock, trail)
+                await session.secure(self._tools.tls.peek)
+                certificate = session.peek()
+        except Exception:  # noqa: BLE001 - a look that fails leaves the failure as it was
+            return failure
+        finally:
+            if session is not None:
+                session.abort()
+        self._trail.certificate = certificate
+        return replace(failure, certificate=certificate)
