@@ -57,6 +57,7 @@ help: ## list the targets
 
 .PHONY: setup
 setup: $(SETUP) ## the virtual environment .venv with the command .venv/bin/bulk-connect
+	@echo "Ready: $(BIN)/bulk-connect"
 
 $(SETUP): .lock/setup.lock pyproject.toml
 	$(make_venv)
