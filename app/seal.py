@@ -150,9 +150,9 @@ def row_binding(request_id: UUID, row: int) -> bytes:
     return request_id.bytes + row.to_bytes(4, "big")
 
 
-def account_binding(account_id: UUID) -> bytes:
+def account_binding(workspace_id: UUID, email: str) -> bytes:
     """Return what an account's sealed secrets are bound to."""
-    return b"account" + account_id.bytes
+    return workspace_id.bytes + email.encode()
 
 
 def new_api_key() -> tuple[str, str, bytes]:

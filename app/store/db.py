@@ -1,0 +1,181 @@
+"""I/O: the pool, and the one place where PostgreSQL's errors become ours.
+
+StoreError
+├── NotFound       no such thing in this workspace
+├── Conflict       it exists already, or changed meanwhile
+└── Unavailable    PostgreSQL cannot be reached, or cannot answer now
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from sql import Query, load_queries
+
+ACQUIRE_SECONDS: Final = 10.0
+COMMAND_SECONDS: Final = 60.0
+
+Database: TypeAlias = Any
+"""An asyncpg pool or connection; asyncpg has no types."""
+
+_GONE: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+    OSError,
+    TimeoutError,
+)
+
+
+class StoreError(Exception):
+    """PostgreSQL refused."""
+
+
+class NotFound(StoreError):  # noqa: N818 - the words of the house
+    """There is no such thing."""
+
+
+class Conflict(StoreError):  # noqa: N818 - the words of the house
+    """It exists already, or changed meanwhile."""
+
+
+class Unavailable(StoreError):  # noqa: N818 - the words of the house
+    """The database cannot be reached now."""
+
+
+@contextlib.contextmanager
+def translated() -> Any:
+    """Turn what asyncpg raises into a StoreError; its own texts, which may quote values, go no further."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict(error.constraint_name or "") from None
+    except _GONE as error:
+        raise Unavailable(type(error).__name__) from None
+    except asyncpg.PostgresError as error:
+        raise StoreError(f"{type(error).__name__} {error.sqlstate}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A named query, bound at import."""
+
+    query: Query
+
+    async def one(self, db: Database, *values: object) -> Any:
+        """Return the first record, or None."""
+        with translated():
+            async with connection(db) as link:
+                return await link.fetchrow(self.query.sql, *values)
+
+    async def many(self, db: Database, *values: object) -> Sequence[Any]:
+        """Return all records."""
+        with translated():
+            async with connection(db) as link:
+                found: Sequence[Any] = await link.fetch(self.query.sql, *values)
+                return found
+
+    async def run(self, db: Database, *values: object) -> None:
+        """Run it for its effect."""
+        with translated():
+            async with connection(db) as link:
+                await link.execute(self.query.sql, *values)
+
+
+def bind(name: str) -> Statement:
+    """Return the query of that name.
+
+    Raises:
+        KeyError: sql/queries/ holds none.
+    """
+    return Statement(load_queries()[name])
+
+
+@contextlib.asynccontextmanager
+async def connection(db: Database) -> AsyncIterator[Any]:
+    """Yield `db` itself where it is a connection, else one from the pool, with a limit to the wait."""
+    if isinstance(db, asyncpg.Pool):
+        async with db.acquire(timeout=ACQUIRE_SECONDS) as link:
+            yield link
+    else:
+        yield db
+
+
+@contextlib.asynccontextmanager
+async def transaction(db: Database) -> AsyncIterator[Any]:
+    """Yield a connection in a transaction; what goes wrong in it is a StoreError."""
+    with translated():
+        async with connection(db) as link, link.transaction():
+            yield link
+
+
+async def open_pool(url: str, *, most: int = 10) -> Any:
+    """Open a pool of at most `most` connections; none is made before it is needed.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
+    # The pool's own repairs while PostgreSQL is away are told with tracebacks; we tell it ourselves.
+    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
+    with translated():
+        pool = asyncpg.create_pool(
+            url, min_size=0, max_size=most, command_timeout=COMMAND_SECONDS, timeout=ACQUIRE_SECONDS, init=_prepare
+        )
+        return await pool
+
+
+async def connect(url: str) -> Any:
+    """Open one connection, for a command.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
+    """
+    with translated():
+        link = await asyncpg.connect(url, command_timeout=COMMAND_SECONDS, timeout=ACQUIRE_SECONDS)
+        await _prepare(link)
+        return link
+
+
+async def is_reachable(db: Database) -> bool:
+    """Tell whether PostgreSQL answers within two seconds."""
+    try:
+        with translated():
+            async with asyncio.timeout(2), connection(db) as link:
+                return bool(await link.fetchval("SELECT true"))
+    except StoreError:
+        return False
+
+
+def new_id() -> UUID:
+    """Return a UUID of version 7 (RFC 9562, section 5.7): in the order of time, with 74 random bits."""
+    stamp = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    return UUID(int=stamp << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+
+
+async def _prepare(link: Any) -> None:
+    # Binary, since COPY takes nothing else. jsonb's binary form is a version byte and the text.
+    for kind, head in (("json", b""), ("jsonb", b"\x01")):
+        await link.set_type_codec(
+            kind,
+            encoder=lambda value, head=head: head + msgspec.json.encode(value),
+            decoder=lambda data, head=head: msgspec.json.decode(data[len(head) :]),
+            schema="pg_catalog",
+            format="binary",
+        )

@@ -1,0 +1,64 @@
+"""I/O: brings a database to the newest schema. Several may start at once: one works, the others wait.
+
+Waiting polls `pg_try_advisory_lock`, since a waiter in `pg_advisory_lock` would deadlock with an index that is
+built concurrently.
+"""
+
+import asyncio
+import hashlib
+from typing import Any, Final
+
+from app.store.db import StoreError, connect, translated
+from sql import list_migrations
+
+LOCK: Final = 0x62756C6B  # "bulk"
+POLL_SECONDS: Final = 0.1
+
+_LEDGER: Final = """CREATE TABLE IF NOT EXISTS schema_migrations (
+    name text PRIMARY KEY, sha256 bytea NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
+
+
+class MigrationError(StoreError):
+    """A migration that was applied has changed since."""
+
+
+async def migrate(url: str, migrations: list[tuple[str, str]] | None = None) -> list[str]:
+    """Apply what is missing, each file in a transaction of its own. Returns the names applied.
+
+    Raises:
+        MigrationError: an applied file has changed.
+        Unavailable: PostgreSQL does not answer.
+    """
+    link = await connect(url)
+    try:
+        with translated():
+            while not await link.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):  # noqa: ASYNC110 - held elsewhere
+                await asyncio.sleep(POLL_SECONDS)
+            await link.execute(_LEDGER)
+            return await _apply(link, list_migrations() if migrations is None else migrations)
+    finally:
+        await link.close(timeout=5)
+
+
+async def _apply(link: Any, migrations: list[tuple[str, str]]) -> list[str]:
+    known = dict(await link.fetch("SELECT name, sha256 FROM schema_migrations"))
+    applied = []
+    for name, text in migrations:
+        digest = hashlib.sha256(text.encode()).digest()
+        if name in known:
+            if known[name] != digest:
+                raise MigrationError(f"{name} was applied and has changed since; add a new migration instead")
+            continue
+        if name.endswith(".notx.sql"):
+            await link.execute(text)
+            await _note(link, name, digest)
+        else:
+            async with link.transaction():
+                await link.execute(text)
+                await _note(link, name, digest)
+        applied.append(name)
+    return applied
+
+
+async def _note(link: Any, name: str, digest: bytes) -> None:
+    await link.execute("INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, digest)

@@ -1,0 +1,63 @@
+"""I/O: who is alive, who drains what, and what the sweep finds undone."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from app.store.db import Database, bind
+
+_BEAT: Final = bind("beat")
+_BURY_WORKERS: Final = bind("bury_workers")
+_END_DRAIN: Final = bind("end_drain")
+_FREE_ROWS: Final = bind("free_rows")
+_LEAVE_WORKER: Final = bind("leave_worker")
+_LIST_REPORTS_TO_RING: Final = bind("list_reports_to_ring")
+_LIST_REQUESTS_TO_RING: Final = bind("list_requests_to_ring")
+_MAKE_DUE: Final = bind("make_due")
+_START_DRAIN: Final = bind("start_drain")
+
+
+async def beat(db: Database, worker_id: UUID, host: str, pid: int, slots: int) -> None:
+    """Say that a worker lives."""
+    await _BEAT.run(db, worker_id, host, pid, slots)
+
+
+async def bury_workers(db: Database, silence: timedelta) -> list[UUID]:
+    """Forget workers that have been silent for longer than `silence`."""
+    return [record["id"] for record in await _BURY_WORKERS.many(db, silence)]
+
+
+async def start_drain(db: Database, request_id: UUID, worker_id: UUID) -> tuple[bool, int]:
+    """Register a drain. Returns whether this worker had none yet, and how many other workers could help."""
+    record = await _START_DRAIN.one(db, request_id, worker_id)
+    return record["is_new"], record["others"]
+
+
+async def end_drain(db: Database, request_id: UUID, worker_id: UUID) -> None:
+    """A worker claims no more rows of a request."""
+    await _END_DRAIN.run(db, request_id, worker_id)
+
+
+async def free_rows(db: Database) -> int:
+    """Give back the rows of workers that are no more. Returns how many."""
+    return len(await _FREE_ROWS.many(db))
+
+
+async def leave_worker(db: Database, worker_id: UUID) -> None:
+    """A worker ends by itself."""
+    await _LEAVE_WORKER.run(db, worker_id)
+
+
+async def make_due(db: Database) -> list[UUID]:
+    """Let rows that have waited long enough be claimed again. Returns their requests."""
+    return [record["request_id"] for record in await _MAKE_DUE.many(db)]
+
+
+async def list_requests_to_ring(db: Database) -> list[UUID]:
+    """Return requests with claimable rows that more workers could help with, oldest first."""
+    return [record["id"] for record in await _LIST_REQUESTS_TO_RING.many(db)]
+
+
+async def list_reports_to_ring(db: Database) -> list[UUID]:
+    """Return requests whose rows have all ended and whose report is missing."""
+    return [record["id"] for record in await _LIST_REPORTS_TO_RING.many(db)]

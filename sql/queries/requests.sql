@@ -1,0 +1,135 @@
+-- name: cancel_request :one
+-- Take the rows that nobody checks yet out of a request; those in flight end by themselves.
+-- params: workspace_id uuid, id uuid
+WITH target AS (
+    SELECT id FROM requests WHERE workspace_id = $1 AND id = $2
+), taken AS (
+    UPDATE request_rows r SET state = 'done', outcome = 'cancelled', due_at = NULL, sealed = NULL, checked_at = now()
+    FROM target t WHERE r.request_id = t.id AND r.state IN ('queued', 'waiting')
+    RETURNING r.row
+), counted AS (
+    SELECT count(*)::integer AS n FROM taken
+)
+UPDATE requests q SET
+    cancelled_at = CASE WHEN q.pending_count > 0 THEN coalesce(q.cancelled_at, now()) ELSE q.cancelled_at END,
+    pending_count = q.pending_count - c.n,
+    cancelled_count = q.cancelled_count + c.n,
+    version = q.version + 1,
+    closed_at = CASE WHEN q.pending_count = c.n THEN coalesce(q.closed_at, now()) END,
+    state = CASE WHEN q.state IN ('queued', 'processing') AND q.pending_count = c.n THEN 'reporting' ELSE q.state END,
+    data_key = CASE WHEN q.save = 'none' AND q.pending_count = c.n THEN NULL ELSE q.data_key END
+FROM counted c, target t WHERE q.id = t.id
+RETURNING q.id, c.n AS cancelled, q.pending_count;
+
+-- name: get_request :one
+-- One request of a workspace, with its counts.
+-- params: workspace_id uuid, id uuid
+SELECT id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns, state, data_key,
+    total_count, pending_count, connected_count, failed_count, invalid_count, duplicate_count, skipped_count,
+    cancelled_count, version, created_at, started_at, retry_until, cancelled_at, closed_at, finished_at, expires_at,
+    report_path, report_sha256, report_row_count
+FROM requests WHERE workspace_id = $1 AND id = $2;
+
+-- name: get_request_for_job :one
+-- One request, for a job that was given its id.
+-- params: id uuid
+SELECT id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns, state, data_key,
+    total_count, pending_count, connected_count, failed_count, invalid_count, duplicate_count, skipped_count,
+    cancelled_count, version, created_at, started_at, retry_until, cancelled_at, closed_at, finished_at, expires_at,
+    report_path, report_sha256, report_row_count
+FROM requests WHERE id = $1;
+
+-- name: insert_request :exec
+-- A request; its rows follow by COPY in the same transaction.
+-- params: id uuid, workspace_id uuid, kind text, parent_id uuid, name text, save text, on_existing text, auto_correct boolean, callback_url text, columns text[], data_key bytea, total integer, pending integer, invalid integer, duplicate integer, skipped integer, retention interval
+INSERT INTO requests (id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns,
+    data_key, total_count, pending_count, invalid_count, duplicate_count, skipped_count, expires_at, state, closed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now() + $17,
+    CASE WHEN $13 = 0 THEN 'reporting' ELSE 'queued' END, CASE WHEN $13 = 0 THEN now() END);
+
+-- name: list_error_groups :many
+-- What failed, by cause, side, host and the address's domain, with an example; the largest first.
+-- params: request_id uuid
+SELECT c.code, c.protocol, c.host, c.port, c.encryption, r.provider, split_part(r.email, '@', 2) AS domain,
+    count(*)::integer AS count, min(c.row) AS first_row, max(c.reply) AS reply
+FROM checks c JOIN request_rows r ON r.request_id = c.request_id AND r.row = c.row
+WHERE c.request_id = $1 AND c.status = 'failed'
+GROUP BY 1, 2, 3, 4, 5, 6, 7
+ORDER BY 8 DESC, 9
+LIMIT 2000;
+
+-- name: list_expired_requests :many
+-- Requests past their retention, with the path of their report.
+-- params: most bigint
+SELECT id, report_path FROM requests WHERE expires_at < now() ORDER BY expires_at LIMIT $1;
+
+-- name: list_requests :many
+-- The requests of a workspace, newest first, after a given one.
+-- params: workspace_id uuid, before_at timestamptz, before_id uuid, most bigint, skip bigint
+SELECT id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns, state, data_key,
+    total_count, pending_count, connected_count, failed_count, invalid_count, duplicate_count, skipped_count,
+    cancelled_count, version, created_at, started_at, retry_until, cancelled_at, closed_at, finished_at, expires_at,
+    report_path, report_sha256, report_row_count
+FROM requests
+WHERE workspace_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $4 OFFSET $5;
+
+-- name: list_row_results :many
+-- Rows of a request in input order with what both sides ended in; empty filters let all through.
+-- params: request_id uuid, after_row integer, outcome text, code text, most bigint
+SELECT r.row, r.email, r.external_id, r.provider, r.state, r.outcome, r.account_id, r.sources, r.errors, r.corrections,
+    r.extra, r.duplicate_of, r.attempt, r.duration_ms, r.checked_at,
+    r.smtp_wanted, r.smtp_host, r.smtp_port, r.smtp_encryption,
+    r.imap_wanted, r.imap_host, r.imap_port, r.imap_encryption,
+    s.status AS s_status, s.code AS s_code, s.rule AS s_rule, s.warning AS s_warning, s.fault AS s_fault,
+    s.is_retryable AS s_is_retryable, s.stage AS s_stage, s.reply AS s_reply, s.remedy AS s_remedy, s.host AS s_host,
+    s.port AS s_port, s.encryption AS s_encryption, s.address AS s_address, s.tls_version AS s_tls_version,
+    s.certificate_names AS s_certificate_names, s.certificate_expires_at AS s_certificate_expires_at,
+    s.mechanism AS s_mechanism, s.timings AS s_timings, s.logins AS s_logins, s.attempts AS s_attempts,
+    s.corrections AS s_corrections,
+    i.status AS i_status, i.code AS i_code, i.rule AS i_rule, i.warning AS i_warning, i.fault AS i_fault,
+    i.is_retryable AS i_is_retryable, i.stage AS i_stage, i.reply AS i_reply, i.remedy AS i_remedy, i.host AS i_host,
+    i.port AS i_port, i.encryption AS i_encryption, i.address AS i_address, i.tls_version AS i_tls_version,
+    i.certificate_names AS i_certificate_names, i.certificate_expires_at AS i_certificate_expires_at,
+    i.mechanism AS i_mechanism, i.timings AS i_timings, i.logins AS i_logins, i.attempts AS i_attempts,
+    i.corrections AS i_corrections
+FROM request_rows r
+LEFT JOIN checks s ON s.request_id = r.request_id AND s.row = r.row AND s.protocol = 'smtp'
+LEFT JOIN checks i ON i.request_id = r.request_id AND i.row = r.row AND i.protocol = 'imap'
+WHERE r.request_id = $1 AND r.row > $2
+    AND ($3 = '' OR r.outcome = $3 OR ($3 = 'pending' AND r.outcome IS NULL))
+    AND ($4 = '' OR s.code = $4 OR i.code = $4)
+ORDER BY r.row
+LIMIT $5;
+
+-- name: mark_report_written :one
+-- The report is in the store: the request is done. Only the first writer's report counts.
+-- params: id uuid, path text, sha256 bytea, lines integer
+UPDATE requests SET state = 'done', finished_at = now(), version = version + 1,
+    report_path = $2, report_sha256 = $3, report_row_count = $4
+WHERE id = $1 AND state = 'reporting'
+RETURNING id;
+
+-- name: purge_request :exec
+-- Delete a request and all that hangs on it.
+-- params: id uuid
+DELETE FROM requests WHERE id = $1;
+
+-- name: purge_secrets :exec
+-- Destroy the data keys of requests that ended longer ago than given: what they sealed opens no more.
+-- params: age interval
+UPDATE requests SET data_key = NULL WHERE data_key IS NOT NULL AND closed_at < now() - $1::interval;
+
+-- name: reopen_report :exec
+-- The report's file is gone from the store: have it written again.
+-- params: id uuid
+UPDATE requests SET state = 'reporting', finished_at = NULL, version = version + 1,
+    report_path = NULL, report_sha256 = NULL, report_row_count = NULL
+WHERE id = $1 AND state = 'done';
+
+-- name: sum_queued_rows :one
+-- How many rows of a workspace wait for their end.
+-- params: workspace_id uuid
+SELECT coalesce(sum(pending_count), 0)::integer AS pending
+FROM requests WHERE workspace_id = $1 AND state IN ('queued', 'processing');
