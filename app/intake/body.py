@@ -1,0 +1,106 @@
+"""Pure: the body of a connect request to rows, in slices that leave the loop its time; place 3 on the line.
+
+[{"smtpEmailAddress": "sales@example.com", "smtpPassword": "…"}, …]
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+
+from app.intake.address import login_key
+from app.intake.row import not_an_object, read_row
+from app.model import Row, RowError
+
+SLICE_ROWS: Final = 200
+
+_ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ENTRY: Final = msgspec.json.Decoder()
+
+
+class BodyError(Exception):
+    """The body as a whole cannot be read. The text says why, for the person who sent it."""
+
+
+def split_json_array(body: bytes) -> list[msgspec.Raw]:
+    """Split a JSON array into its entries without reading them.
+
+    Raises:
+        BodyError: not JSON, not an array, or an empty one.
+    """
+    if not body.strip():
+        raise BodyError("The body is empty: send a JSON array of accounts.")
+    try:
+        entries = _ENTRIES.decode(body)
+    except msgspec.ValidationError:
+        raise BodyError("The body must be a JSON array of accounts, as in [{…}, {…}].") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BodyError(f"The body is not JSON: {_where(error)}.") from None
+    except RecursionError:
+        raise BodyError("The body is nested too deeply.") from None
+    if not entries:
+        raise BodyError("The array is empty: send at least one account.")
+    return entries
+
+
+def split_ndjson(body: bytes) -> list[bytes]:
+    """Split newline-delimited JSON into its lines; blank ones do not count.
+
+    Raises:
+        BodyError: there is no line.
+    """
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    if not lines:
+        raise BodyError("The body is empty: send one account a line.")
+    return lines
+
+
+def read_entries(entries: Sequence[msgspec.Raw | bytes]) -> Iterator[list[Row]]:
+    """Yield rows in slices, in order, numbered from 1. An entry that cannot be read is a row with an error."""
+    for start in range(0, len(entries), SLICE_ROWS):
+        part = entries[start : start + SLICE_ROWS]
+        yield [_read_entry(entry, number) for number, entry in enumerate(part, start + 1)]
+
+
+def read_records(records: Sequence[dict[str, object]]) -> Iterator[list[Row]]:
+    """Yield rows of records that a sheet was read into, in slices."""
+    for start in range(0, len(records), SLICE_ROWS):
+        part = records[start : start + SLICE_ROWS]
+        yield [read_row(record, number) for number, record in enumerate(part, start + 1)]
+
+
+def mark_duplicates(rows: Iterable[Row]) -> list[Row]:
+    """Mark rows whose mailbox came before in the request; invalid rows count for nothing."""
+    first: dict[str, int] = {}
+    marked = []
+    for row in rows:
+        earlier = 0 if row.errors else first.setdefault(login_key(row.email), row.row)
+        marked.append(replace(row, duplicate_of=earlier) if earlier and earlier != row.row else row)
+    return marked
+
+
+def list_columns(rows: Iterable[Row]) -> list[str]:
+    """Return the unknown columns of all rows, in the order they were first seen."""
+    return list(dict.fromkeys(name for row in rows for name in row.extra))
+
+
+def _read_entry(entry: msgspec.Raw | bytes, number: int) -> Row:
+    try:
+        values = _ENTRY.decode(entry)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        row = not_an_object(number, "text that is no JSON")
+        words = f"Row {number} is not JSON: {_where(error)}."
+        return replace(row, errors=(RowError(number, "", "type", words),))
+    if not isinstance(values, dict):
+        kinds = {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+        return not_an_object(number, kinds.get(type(values), "null"))
+    return read_row(values, number)
+
+
+def _where(error: Exception) -> str:
+    """Say where JSON breaks; msgspec's own words name a byte and never quote the input."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    words = str(error).removeprefix("JSON is malformed: ")
+    return words if isinstance(error, msgspec.DecodeError) else "not UTF-8"
