@@ -1,0 +1,116 @@
+"""I/O: the ground a command stands on: complete settings, and servers of our own where no addresses are given."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app import embedded
+from app.seal import Keyring
+from app.settings import PREFIX, Settings, SettingsError
+
+_KEYS_NEEDED: Final = f"{PREFIX}SECRET_KEYS is required with DATABASE_URL; make a key with: openssl rand -base64 32"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Complete settings; `servers` None: both addresses were given. `is_new`: the data folder was made just now."""
+
+    settings: Settings
+    servers: embedded.Embedded | None
+    is_new: bool = False
+
+    def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment in which a process of ours finds the same ground."""
+        settings = self.settings
+        return {
+            **environ,
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            f"{PREFIX}SECRET_KEYS": ",".join(settings.secret_keys),
+            f"{PREFIX}DATA_DIR": str(settings.data_dir),
+            f"{PREFIX}HOST": settings.host,
+            f"{PREFIX}PORT": str(settings.port),
+        }
+
+
+def open_ground(settings: Settings, *, may_attach: bool = False) -> Ground:
+    """Complete the settings; start PostgreSQL and Valkey where no addresses are given. Call it from the main thread.
+
+    `may_attach`: servers that another process runs on the same folder will do, as for `keys create`.
+
+    Raises:
+        SettingsError: SECRET_KEYS is wrong, or missing while DATABASE_URL is given.
+        EmbeddedError: the servers of our own cannot run.
+    """
+    check_keys(settings)
+    if settings.database_url and settings.redis_url:
+        return Ground(settings, None)
+    data_dir = settings.data_dir.absolute()
+    is_new = not data_dir.exists()
+    servers = (embedded.attach(data_dir) if may_attach else None) or embedded.start(data_dir)
+    complete = replace(
+        settings,
+        data_dir=data_dir,
+        database_url=settings.database_url or servers.database_url,
+        redis_url=settings.redis_url or servers.redis_url,
+        secret_keys=settings.secret_keys or _split(embedded.read_key_file(data_dir)),
+    )
+    return Ground(complete, servers, is_new)
+
+
+@contextmanager
+def standing(settings: Settings, *, may_attach: bool = False) -> Iterator[Ground]:
+    """Yield the ground and stop, in the end, the servers that were started for it."""
+    ground = open_ground(settings, may_attach=may_attach)
+    try:
+        yield ground
+    finally:
+        if ground.servers is not None:
+            ground.servers.stop()
+
+
+def attach_ground(settings: Settings) -> Settings:
+    """Complete the settings of one process among many: addresses as given, else those of an `up` on the same folder.
+
+    Raises:
+        SettingsError: there is neither.
+    """
+    check_keys(settings)
+    if settings.database_url and settings.redis_url:
+        return settings
+    data_dir = settings.data_dir.absolute()
+    servers = embedded.attach(data_dir)
+    if servers is None:
+        missing = [
+            name
+            for name, value in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url))
+            if not value
+        ]
+        raise SettingsError([f"{' and '.join(missing)} must be set; `bulk-connect up` brings servers of its own"])
+    return replace(
+        settings,
+        data_dir=data_dir,
+        database_url=settings.database_url or servers.database_url,
+        redis_url=settings.redis_url or servers.redis_url,
+        secret_keys=settings.secret_keys or _split(embedded.read_key_file(data_dir)),
+    )
+
+
+def check_keys(settings: Settings) -> None:
+    """Refuse secret keys that are wrong, or missing where the data are not in a folder of our own.
+
+    Raises:
+        SettingsError: see above.
+    """
+    if settings.secret_keys:
+        try:
+            Keyring.from_texts(settings.secret_keys)
+        except ValueError as error:
+            raise SettingsError([f"{PREFIX}SECRET_KEYS {error}"]) from None
+    elif settings.database_url:
+        raise SettingsError([_KEYS_NEEDED])
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
