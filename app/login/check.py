@@ -25,6 +25,15 @@ from app.settings import Settings
 LEAVE_SECONDS = 1.0
 """How long a good-bye is waited for."""
 
+# After these somebody who speaks the protocol still listens.
+_TALKING = frozenset(
+    {
+        FailureKind.REPLY,
+        FailureKind.STARTTLS_MISSING,
+        FailureKind.LOGIN_MISSING,
+        FailureKind.LOGIN_NEEDS_TLS,
+    }
+)
 _BAD_CERTIFICATE = frozenset(
     {FailureKind.CERTIFICATE_EXPIRED, FailureKind.CERTIFICATE_NAME, FailureKind.CERTIFICATE_UNTRUSTED}
 )
@@ -96,24 +105,29 @@ class _Check:
 
     async def run(self) -> Checked:
         failure: Failure | None = None
+        trail = self._trail
+        trail.start()
         try:
-            async with asyncio.timeout(self._tools.deadlines.total) as timer:
-                self._trail.watch(timer)
-                await self._walk()
+            await self._walk()
+            trail.stop()
+            await self._part()
+        except asyncio.CancelledError:
+            if not trail.stop():
+                raise
+            failure = Failure(FailureKind.TIMEOUT, trail.stage)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server makes happen is an answer
             needles = self._session.needles if self._session is not None else ()
-            failure = translate(error, self._trail.stage, needles)
-            self._trail.stop()
+            failure = translate(TimeoutError() if trail.stop() else error, trail.stage, needles)
             if isinstance(error, DialError):
-                self._trail.address = error.address
-            if isinstance(error, Stopped):
+                trail.address = error.address
+            if failure.kind in _TALKING and isinstance(error, Stopped):
                 await self._part()
         finally:
             if self._session is not None:
                 self._session.abort()
         if failure is not None and failure.kind in _BAD_CERTIFICATE:
             failure = await self._look_at_certificate(failure)
-        return Checked(self._login.protocol, self._trail.freeze(), failure, self._reply if failure is None else None)
+        return Checked(self._login.protocol, trail.freeze(), failure, self._reply if failure is None else None)
 
     async def _walk(self) -> None:
         trail, tools = self._trail, self._tools
@@ -129,8 +143,6 @@ class _Check:
         await session.greet()
         self._reply = await session.log_in()
         await session.look(self._address if tools.probe_sender else "")
-        trail.leave()
-        await self._part()
 
     def _open_session(self, sock: socket.socket, trail: Trail) -> SmtpSession | ImapSession:
         if self._login.protocol is Protocol.SMTP:

@@ -1,10 +1,11 @@
 """I/O: a TCP connection to one of a host's addresses, by Happy Eyeballs (RFC 8305).
 
 Addresses of the two families take turns, IPv6 first; each has 250 ms before the next is tried beside it, and
-the next begins at once when one fails. `egress` judges every address right before it is dialled.
+the next begins at once when one fails. `egress` judges every address before any is dialled. No task is made.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Sequence
 from typing import Final
@@ -28,6 +29,7 @@ _MOST_TELLING: Final = {
             FailureKind.TIMEOUT,
             FailureKind.UNREACHABLE,
             FailureKind.OURS,
+            FailureKind.NOT_ALLOWED,
         )
     )
 }
@@ -50,72 +52,75 @@ async def dial(
     Raises:
         DialError: with the most telling of the failures. Nothing is left open, whatever happens.
     """
-    refused = DialError(FailureKind.NOT_ALLOWED)
-    allowed = []
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + timeout_seconds
+    waiting, failures = _judge(addresses, port, policy)
+    running: dict[asyncio.Future[None], tuple[socket.socket, str]] = {}
+    try:
+        while waiting or running:
+            if waiting:
+                address = waiting.pop()
+                try:
+                    link, is_connected = _begin(address, port)
+                except OSError as error:  # no route, or refused by this very machine: known at once
+                    failures.append(DialError(classify(error), address))
+                    continue
+                if is_connected:
+                    return link, address
+                ready = loop.create_future()
+                running[ready] = (link, address)
+                loop.add_writer(link, _wake, ready)
+            left = ends_at - loop.time()
+            if left <= 0:
+                failures += [DialError(FailureKind.TIMEOUT, address) for _, address in running.values()]
+                break
+            patience = min(left, HEAD_START_SECONDS) if waiting else left
+            done, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for ready in done:
+                link, address = running.pop(ready)
+                loop.remove_writer(link)
+                number = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if number == 0:
+                    return link, address
+                link.close()
+                failures.append(DialError(classify(OSError(number, "")), address))
+    finally:
+        for ready, (link, _) in running.items():
+            loop.remove_writer(link)
+            ready.cancel()
+            link.close()
+    raise min(failures, key=lambda failure: _MOST_TELLING[failure.kind], default=DialError(FailureKind.UNREACHABLE))
+
+
+def _judge(addresses: Sequence[str], port: int, policy: Policy) -> tuple[list[str], list[DialError]]:
+    """Return the addresses that may be dialled, the first one last, and a failure for each of the others."""
+    allowed: list[str] = []
+    refused: list[DialError] = []
     for address in interleave(addresses)[:ADDRESSES_TRIED]:
         reason = refusal(address, port, policy)
         if reason:
-            refused = DialError(FailureKind.NOT_ALLOWED, address, reason)
+            refused.append(DialError(FailureKind.NOT_ALLOWED, address, reason))
         else:
             allowed.append(address)
-    if not allowed:
-        raise refused
-    if len(allowed) == 1:
-        # The usual case needs no race, so no task.
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                return await _connect(allowed[0], port), allowed[0]
-        except OSError as error:
-            raise DialError(classify(error), allowed[0]) from error
-    return await _race(allowed, port, timeout_seconds)
+    return allowed[::-1], refused
 
 
-async def _race(addresses: list[str], port: int, timeout_seconds: float) -> tuple[socket.socket, str]:
-    ends_at = asyncio.get_running_loop().time() + timeout_seconds
-    waiting = list(reversed(addresses))
-    running: dict[asyncio.Task[socket.socket], str] = {}
-    failures: list[DialError] = []
-    try:
-        while waiting or running:
-            left = ends_at - asyncio.get_running_loop().time()
-            if left <= 0:
-                failures += [DialError(FailureKind.TIMEOUT, address) for address in running.values()]
-                break
-            if waiting:
-                address = waiting.pop()
-                running[asyncio.create_task(_connect(address, port))] = address
-            patience = min(left, HEAD_START_SECONDS) if waiting else left
-            done, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                error = task.exception()
-                if error is None:
-                    return task.result(), running.pop(task)
-                failures.append(DialError(classify(error), running.pop(task)))
-    finally:
-        await _drop(running)
-    raise min(failures, key=lambda failure: _MOST_TELLING[failure.kind])
+def _begin(address: str, port: int) -> tuple[socket.socket, bool]:
+    """Start connecting. Returns the socket, and whether it is connected already.
+
+    Raises:
+        OSError: it cannot even be tried.
+    """
+    link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    link.setblocking(False)
+    number = link.connect_ex((address, port))
+    if number in {0, errno.EINPROGRESS}:
+        return link, number == 0
+    link.close()
+    # `OSError` makes of the number the class that fits: ConnectionRefusedError and so on.
+    raise OSError(number, "")
 
 
-async def _drop(running: dict[asyncio.Task[socket.socket], str]) -> None:
-    """Cancel what still dials, and close what connected too late."""
-    late = [task for task in running if task.done()]
-    pending = [task for task in running if not task.done()]
-    for task in pending:
-        task.cancel()
-    if pending:
-        await asyncio.wait(pending)
-    for task in late + pending:
-        if not task.cancelled() and task.exception() is None:
-            task.result().close()
-
-
-async def _connect(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    link = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        link.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(link, (address, port))
-    except BaseException:
-        link.close()
-        raise
-    return link
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

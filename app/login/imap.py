@@ -69,8 +69,8 @@ class ImapSession:
         if self._login.server.encryption is not Encryption.STARTTLS:
             await self._read_greeting()
         await self._ask_offers()
-        offers = sorted(self._wire.offers)[:CAPABILITIES_KEPT]
-        self._trail.capabilities = tuple(clean_text(offer, limit=100) for offer in offers)
+        offers = clean_text(" ".join(sorted(self._wire.offers)))
+        self._trail.capabilities = tuple(offers.split(" ")[:CAPABILITIES_KEPT])
 
     async def log_in(self) -> Reply:
         """Send the credentials, once. Returns the server's consent."""

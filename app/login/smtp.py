@@ -183,8 +183,8 @@ class SmtpSession:
             raise Stopped(Failure(FailureKind.REPLY, Stage.GREET, parse_smtp_reply(answer.code, answer.message)))
         self._extensions, mechanisms = parse_esmtp_extensions(answer.message)
         self._mechanisms = frozenset(mechanism.upper() for mechanism in mechanisms)
-        offers = [f"{name.upper()} {value}".strip() for name, value in self._extensions.items()]
-        self._trail.capabilities = tuple(clean_text(offer, limit=200) for offer in offers[:CAPABILITIES_KEPT])
+        lines = clean_text(answer.message).split("\n")[1 : CAPABILITIES_KEPT + 1]
+        self._trail.capabilities = tuple(line.upper() for line in lines)
 
     def _choose(self) -> Mechanism:
         wanted = _TOKEN_MECHANISMS if self._login.is_token else _PASSWORD_MECHANISMS

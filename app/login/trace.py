@@ -1,7 +1,7 @@
 """I/O (the loop's clock): what a check saw on its way, stage by stage, and the deadline of each.
 
-One `Trail` lives as long as one check. Entering a stage ends the one before it, and moves the one timer
-there is to the new stage's deadline, or to the whole check's where that comes first.
+One `Trail` lives as long as one check. Entering a stage ends the one before it and moves the deadline to the new
+stage's, or to the whole check's where that comes first.
 """
 
 import asyncio
@@ -23,20 +23,29 @@ class Deadlines:
     select: float = 30.0
 
     def of(self, stage: Stage) -> float:
-        seconds: float = getattr(self, stage.value)
+        seconds: float = getattr(self, stage)
         return seconds
 
 
 class Trail:
-    """What one check has seen so far; `freeze` makes a `Trace` of it."""
+    """What one check has seen so far; `freeze` makes a `Trace` of it.
+
+    It keeps the time as `asyncio.timeout` does, by cancelling the task, but with one timer for all stages: when
+    that rings too early, since a later stage may take longer, it is set again.
+    """
 
     __slots__ = (
+        "_cancelling",
         "_deadlines",
         "_ends_at",
         "_entered_at",
+        "_is_late",
         "_loop",
+        "_rings_at",
+        "_task",
         "_timer",
         "_timings",
+        "_until",
         "address",
         "capabilities",
         "certificate",
@@ -64,32 +73,36 @@ class Trail:
         self._loop = asyncio.get_running_loop()
         self._entered_at = self._loop.time()
         self._ends_at = self._entered_at + deadlines.total
-        self._timer: asyncio.Timeout | None = None
-        self._timings: dict[str, float] = {}
+        self._timings: dict[Stage, float] = {}
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+        self._until = 0.0
+        self._is_late = False
 
-    def watch(self, timer: asyncio.Timeout) -> None:
-        """Take charge of the timer in whose scope the check runs."""
-        self._timer = timer
+    def start(self) -> None:
+        """Begin to keep the time of the running task, until `stop`."""
+        self._task = asyncio.current_task()
+        self._cancelling = self._task.cancelling() if self._task is not None else 0
 
     def enter(self, stage: Stage, slack_seconds: float = 0.0) -> None:
         """End the stage before and begin `stage`. `slack_seconds`: for a stage that keeps its own deadline."""
         now = self._clock()
         self.stage = stage
-        if self._timer is not None:
-            until = min(now + self._deadlines.of(stage), self._ends_at)
-            self._timer.reschedule(until + slack_seconds)
+        if self._task is not None:
+            self._until = min(now + self._deadlines.of(stage), self._ends_at) + slack_seconds
+            if self._timer is None or self._until < self._rings_at:
+                self._set()
 
-    def leave(self) -> None:
-        """End the last stage; what follows is not timed, and no deadline of ours ends it."""
+    def stop(self) -> bool:
+        """End the last stage and stop keeping the time. Returns whether a CancelledError of now is a deadline's."""
         self._clock()
         if self._timer is not None:
-            self._timer.reschedule(None)
+            self._timer.cancel()
             self._timer = None
-
-    def stop(self) -> None:
-        """End the last stage where its timer has already run out or been left."""
-        self._timer = None
-        self._clock()
+        task, self._task = self._task, None
+        return self._is_late and task is not None and task.uncancel() <= self._cancelling
 
     def seconds_left(self, stage: Stage) -> float:
         """Return how long `stage` may take if it began now."""
@@ -103,7 +116,7 @@ class Trail:
             tls_version=self.tls_version,
             certificate=self.certificate,
             mechanism=self.mechanism,
-            timings={stage: round(seconds * 1000) for stage, seconds in self._timings.items()},
+            timings={stage.value: round(seconds * 1000) for stage, seconds in self._timings.items()},
             sent_credentials=self.sent_credentials,
             greeting=self.greeting,
             capabilities=self.capabilities,
@@ -112,6 +125,22 @@ class Trail:
 
     def _clock(self) -> float:
         now = self._loop.time()
-        self._timings[self.stage.value] = self._timings.get(self.stage.value, 0.0) + now - self._entered_at
+        self._timings[self.stage] = self._timings.get(self.stage, 0.0) + now - self._entered_at
         self._entered_at = now
         return now
+
+    def _set(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = self._until
+        self._timer = self._loop.call_at(self._until, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return
+        if self._until > self._rings_at:
+            self._set()
+        else:
+            self._is_late = True
+            self._task.cancel()

@@ -142,7 +142,11 @@ def start(
         )
     )
     (config / "master.cf").write_text(MASTER.format(ssl=ssl_port, starttls=starttls_port, none=none_port))
-    server = process.start([program, "-c", config, "start-fg"], folder / "postfix.out")
+    # `postfix start` would put a shell between us and the master, which then outlives the tests.
+    subprocess.run([program, "-c", config, "check"], check=True, capture_output=True)
+    tool = Path(program).with_name("postconf")
+    asked = subprocess.run([tool, "-c", config, "-h", "daemon_directory"], check=True, capture_output=True, text=True)
+    server = process.start([f"{asked.stdout.strip()}/master", "-c", config, "-d"], folder / "postfix.out")
     handle = Handle(ssl_port, starttls_port, none_port, folder, server, auth)
     try:
         process.wait_until(lambda: process.is_listening(none_port), server, folder / "postfix.log")

@@ -1,7 +1,7 @@
 """Starting real servers so that they end with the tests, whatever ends these."""
 
 import contextlib
-import ctypes
+import os
 import shutil
 import signal
 import socket
@@ -10,8 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-PR_SET_PDEATHSIG = 1
 
 
 class UnavailableError(Exception):
@@ -41,20 +39,30 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+# Between us and the server stands a shell that ends it when its standard input does, so when we end, however that
+# comes about. The kernel's own death signal is forgotten by servers that change their user id.
+GUARD = """
+exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+{ read -r _ <&3; kill "$server"; } 2>/dev/null &
+watcher=$!
+wait "$server"
+code=$?
+kill "$watcher" 2>/dev/null
+exit "$code"
+"""
+
+
 def start(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
-    """Start a server in the foreground. It is told to end when this process dies."""
-
-    def die_with_us() -> None:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
+    """Start a server in the foreground. It ends with `stop`, or when this process does."""
     with log.open("ab") as sink:
         return subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
+            ["sh", "-c", GUARD, "guard", *map(str, command)],
+            stdin=subprocess.PIPE,
             stdout=sink,
             stderr=sink,
             start_new_session=True,
-            preexec_fn=die_with_us,  # noqa: PLW1509 - one system call, and nothing that takes a lock
         )
 
 
@@ -81,10 +89,10 @@ def is_listening(port: int) -> bool:
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server: kindly, then by force."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
