@@ -1,9 +1,16 @@
-"""Pure: the codes a diagnosis can end in, with what is true of each whatever the provider.
+"""Pure (reads its own table): the codes a diagnosis can end in, and what is true of each: see codes.toml.
 
 A code answers one question: what has to change, and who can change it. Codes are stable; add, never rename.
 """
 
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from importlib.resources import files
+from typing import Final
+
+from app.model import Fault
 
 
 class Code(StrEnum):
@@ -49,3 +56,36 @@ class Code(StrEnum):
     ALL_MAIL_HIDDEN = "all_mail_hidden"
     INTERRUPTED = "interrupted"
     NOT_CHECKED = "not_checked"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFacts:
+    """What is true of a code. `status` is Context.IO's word; `is_retryable`: trying again may help by itself."""
+
+    title: str
+    group: str
+    is_retryable: bool
+    fault: Fault
+    status: str
+    meaning: str
+    remedy: str
+
+
+def _load() -> dict[Code, CodeFacts]:
+    text = files(__package__).joinpath("codes.toml").read_text("utf-8")
+    return {
+        Code(name): CodeFacts(
+            title=entry["title"],
+            group=entry["group"],
+            is_retryable=entry["retryable"],
+            fault=Fault(entry["fault"]),
+            status=entry["status"],
+            meaning=entry["meaning"],
+            remedy=entry["remedy"],
+        )
+        for name, entry in tomllib.loads(text).items()
+    }
+
+
+FACTS: Final[Mapping[Code, CodeFacts]] = _load()
+"""Every code has its facts; a test compares."""
