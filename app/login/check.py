@@ -19,7 +19,7 @@ from app.login.resolve import Resolver
 from app.login.smtp import SmtpSession
 from app.login.tls import TlsContexts, open_contexts
 from app.login.trace import Deadlines, Trail
-from app.model import Checked, Failure, FailureKind, Login, Protocol, Reply, Stage
+from app.model import Certificate, Checked, Failure, FailureKind, Login, Protocol, Reply, Stage
 from app.settings import Settings
 
 LEAVE_SECONDS = 1.0
@@ -158,20 +158,31 @@ class _Check:
                 await self._session.leave()
 
     async def _look_at_certificate(self, failure: Failure) -> Failure:
-        """Fetch the refused certificate's names and last day, over a second connection without verification."""
+        """Add the refused certificate's names and last day, seen over a second connection without verification."""
+        address, server, contexts = self._trail.address, self._login.server, self._tools.tls
+        now = asyncio.get_running_loop().time()
+        certificate = contexts.recall(address, server, now)
+        if certificate is None:
+            certificate = await self._peek(address)
+            if certificate.expires_at is None:
+                return failure
+            contexts.remember(address, server, now, certificate)
+        self._trail.certificate = certificate
+        return replace(failure, certificate=certificate)
+
+    async def _peek(self, address: str) -> Certificate:
+        """Shake hands without verification and hang up; nothing but what STARTTLS needs is sent."""
         trail = Trail(self._login.server, self._tools.deadlines)
+        patience = self._trail.seconds_left(Stage.TLS)
         session: SmtpSession | ImapSession | None = None
         try:
-            patience = self._trail.seconds_left(Stage.TLS)
             async with asyncio.timeout(patience):
-                sock, _ = await dial([self._trail.address], trail.server.port, self._tools.egress, patience)
+                sock, _ = await dial([address], self._login.server.port, self._tools.egress, patience)
                 session = self._open_session(sock, trail)
                 await session.secure(self._tools.tls.peek)
-                certificate = session.peek()
+                return session.peek()
         except Exception:  # noqa: BLE001 - a look that fails leaves the failure as it was
-            return failure
+            return Certificate()
         finally:
             if session is not None:
                 session.abort()
-        self._trail.certificate = certificate
-        return replace(failure, certificate=certificate)

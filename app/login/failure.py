@@ -13,7 +13,6 @@ cause in one place and a bare `SSLError` in the next.
 """
 
 import errno
-import re
 import ssl
 from collections.abc import Sequence
 from typing import Final
@@ -21,6 +20,7 @@ from typing import Final
 from aioimaplib import aioimaplib
 from aiosmtplib import errors as smtp_errors
 
+from app.login.reply import parse_imap_reply, parse_smtp_reply
 from app.model import Failure, FailureKind, Reply, Stage
 from app.text import clean_text
 
@@ -215,39 +215,3 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return errno.errorcode.get(error.errno, "")
     return "" if isinstance(error, OSError | smtp_errors.SMTPException) else type(error).__name__
-
-
-# 535-5.7.8 Username and Password not accepted.
-_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:[ :-]+|$)")
-# A1 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)
-_RESPONSE_CODE = re.compile(r"^\[([^\s\]]{1,64})(?: ([^\]]*))?\] ?")
-
-
-def parse_smtp_reply(code: int, message: str, needles: Sequence[str] = ()) -> Reply:
-    """Return an SMTP reply: the enhanced code (RFC 3463) that heads its lines is taken out of the words."""
-    lines = clean_text(message, needles).split("\n")
-    found = ""
-    for index, line in enumerate(lines):
-        match = _ENHANCED.match(line)
-        if match and found in {"", match[1]}:
-            found = match[1]
-            lines[index] = line[match.end() :]
-    return Reply(text="\n".join(lines).strip(), code=code, enhanced=found)
-
-
-def parse_imap_reply(line: bytes, notices: Sequence[bytes] = (), needles: Sequence[str] = ()) -> Reply:
-    """Return an IMAP reply: `line` begins with its status word, tag or star already taken off.
-
-    `notices`: untagged NO, BAD, BYE or ALERT lines that came with it; they follow on lines of their own.
-    """
-    text = clean_text(line, needles)
-    status, _, words = text.partition(" ")
-    match = _RESPONSE_CODE.match(words)
-    response_code = ""
-    if match:
-        response_code = match[1].upper()
-        words = words[match.end() :]
-        if response_code == "WEBALERT" and match[2]:
-            words = f"{match[2]} {words}"
-    extra = [clean_text(notice, needles, 500) for notice in notices]
-    return Reply("\n".join([words.strip(), *extra]).strip(), status=status.upper(), response_code=response_code)

@@ -12,8 +12,9 @@ from typing import Final
 
 from aioimaplib import aioimaplib
 
-from app.login.failure import Stopped, WireError, parse_imap_reply
+from app.login.failure import Stopped, WireError
 from app.login.imap_wire import FOLDERS_LIMIT_BYTES, Exchange, ImapWire
+from app.login.reply import parse_imap_reply
 from app.login.resolve import to_ascii
 from app.login.tls import read_facts, read_unverified
 from app.login.trace import Trail
@@ -75,6 +76,8 @@ class ImapSession:
     async def log_in(self) -> Reply:
         """Send the credentials, once. Returns the server's consent."""
         self._trail.enter(Stage.AUTH)
+        if not self._trail.tls_version and self._login.server.encryption is not Encryption.NONE:
+            raise Stopped(Failure(FailureKind.OURS, Stage.AUTH, detail="no TLS under a login that asked for it"))
         command, self._trail.mechanism = self._choose()
         self.needles = list_needles(self._login.username, self._login.credential.reveal())
         self._wire.notices.clear()

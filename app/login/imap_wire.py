@@ -20,6 +20,7 @@ from typing import Final, cast
 from aioimaplib import aioimaplib
 
 from app.login.failure import WireError
+from app.login.tls import HANDSHAKE_LIMIT_SECONDS
 from app.model import FailureKind
 
 LINE_LIMIT_BYTES = 16 * 1024
@@ -29,7 +30,9 @@ TALK_LIMIT_BYTES = 256 * 1024
 FOLDERS_LIMIT_BYTES = 8 * 1024 * 1024
 """After the login: a LIST of 50,000 folders."""
 CHALLENGES_ANSWERED = 4
+CHALLENGE_LIMIT_BYTES = 2048
 NOTICES_KEPT = 4
+NOTICE_LIMIT_BYTES = 1024
 
 _LITERAL: Final = re.compile(rb"\{(\d{1,20})\+?\}$")
 _NOTICE: Final = re.compile(rb"(?:NO|BAD|BYE)\b|OK \[ALERT\]", re.IGNORECASE)
@@ -98,7 +101,11 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None, name: str) -> None:
         """Take over `sock`, with TLS from the first byte when there is a context."""
         await self._loop.create_connection(
-            lambda: self, sock=sock, ssl=context, server_hostname=name if context else None
+            lambda: self,
+            sock=sock,
+            ssl=context,
+            server_hostname=name if context else None,
+            ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS if context else None,
         )
 
     def send_all(self, *commands: Exchange) -> None:
@@ -125,7 +132,9 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             return command.ending or b"BAD"
         if self._lost is not None or self.link is None:
             raise self._lost or WireError(FailureKind.CLOSED)
-        link = await self._loop.start_tls(self.link, self, context, server_hostname=name)
+        link = await self._loop.start_tls(
+            self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
+        )
         self.link = cast(asyncio.Transport, link)
         self._gate, self._is_gated = b"", False
         self.offers = frozenset()
@@ -232,7 +241,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         elif line[:11].upper() == b"CAPABILITY ":
             self.learn_offers(line[11:])
         elif _NOTICE.match(line) and len(self.notices) < NOTICES_KEPT:
-            self.notices.append(line)
+            self.notices.append(line[:NOTICE_LIMIT_BYTES])
 
     def learn_offers(self, words: bytes) -> None:
         """Take in a capability list, as it stands after the word CAPABILITY."""

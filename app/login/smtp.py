@@ -14,17 +14,18 @@ import binascii
 import re
 import socket
 import ssl
-from typing import Final, cast
+from typing import Final
 
 from aiosmtplib.auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
-from aiosmtplib.errors import SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib.errors import SMTPResponseException
 from aiosmtplib.esmtp import parse_esmtp_extensions
-from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
-from app.login.failure import Stopped, parse_smtp_reply
+from app.login.failure import Stopped
+from app.login.reply import parse_smtp_reply
 from app.login.resolve import to_ascii
-from app.login.tls import read_facts, read_unverified
+from app.login.smtp_wire import SmtpWire
+from app.login.tls import HANDSHAKE_LIMIT_SECONDS, read_facts, read_unverified
 from app.login.trace import Trail
 from app.model import Certificate, Encryption, Failure, FailureKind, Login, Mechanism, Reply, Stage
 from app.text import clean_text, list_needles
@@ -39,40 +40,6 @@ _TOKEN_MECHANISMS: Final = (Mechanism.XOAUTH2, Mechanism.OAUTHBEARER)
 _HOST_NAME: Final = re.compile(r"(?=.{4,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
-class SmtpWire(SMTPProtocol):
-    """aiosmtplib's protocol, made to forget what was said before it was asked."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._lost_to: Exception | None = None
-
-    @property
-    def link(self) -> asyncio.Transport | None:
-        return cast(asyncio.Transport | None, self.transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost_to = exc
-        super().connection_lost(exc)
-
-    async def ask(self, *parts: bytes) -> SMTPResponse:
-        """Send one command and return its reply.
-
-        Raises:
-            SMTPServerDisconnected: with what ended the connection as its cause.
-            SMTPResponseException: what came is not a reply.
-        """
-        del self._buffer[:]
-        try:
-            reply = await self.execute_command(*parts)
-        except SMTPServerDisconnected as error:
-            if error.__cause__ is None and self._lost_to is not None:
-                raise error from self._lost_to
-            raise
-        if not 200 <= reply.code <= 599:
-            raise SMTPResponseException(-1, reply.message)
-        return reply
-
-
 class SmtpSession:
     """One check's way through an SMTP server; every method is a step, and raises when the check ends there."""
 
@@ -85,6 +52,7 @@ class SmtpSession:
         self._wire = SmtpWire(asyncio.get_running_loop())
         self._link: asyncio.Transport | None = None
         self._is_taken = False
+        self._is_mute = False
         self._extensions: dict[str, str] = {}
         self._mechanisms: frozenset[str] = frozenset()
         self.needles: tuple[str, ...] = ()
@@ -106,7 +74,7 @@ class SmtpSession:
                 self._trail.enter(Stage.TLS)
                 if "starttls" not in self._extensions:
                     raise Stopped(Failure(FailureKind.STARTTLS_MISSING, Stage.TLS))
-                await self._wire.start_tls(context, server_hostname=self._name)
+                await self._wire.start_tls(context, server_hostname=self._name, timeout=HANDSHAKE_LIMIT_SECONDS)
                 self._link = self._wire.link
             case Encryption.NONE:
                 self._trail.enter(Stage.GREET)
@@ -124,6 +92,8 @@ class SmtpSession:
     async def log_in(self) -> Reply:
         """Send the credentials, once. Returns the server's consent."""
         self._trail.enter(Stage.AUTH)
+        if not self._trail.tls_version and self._login.server.encryption is not Encryption.NONE:
+            raise Stopped(Failure(FailureKind.OURS, Stage.AUTH, detail="no TLS under a login that asked for it"))
         mechanism = self._choose()
         self._trail.mechanism = mechanism
         self.needles = list_needles(self._login.username, self._login.credential.reveal())
@@ -131,6 +101,10 @@ class SmtpSession:
         answer, challenge = await self._authenticate(mechanism)
         words = f"{answer.message}\n{challenge}" if challenge else answer.message
         reply = parse_smtp_reply(answer.code, words, self.needles)
+        if answer.code == 334:
+            # What we said now would be taken for an answer, and be one more failed login.
+            self._is_mute = True
+            raise Stopped(Failure(FailureKind.PROTOCOL, Stage.AUTH, reply, "challenges without end"))
         if answer.code != 235:
             raise Stopped(Failure(FailureKind.REPLY, Stage.AUTH, reply))
         return reply
@@ -149,7 +123,8 @@ class SmtpSession:
 
     async def leave(self) -> None:
         """Say QUIT and wait for the good-bye; the caller sets the limit."""
-        await self._wire.ask(b"QUIT")
+        if not self._is_mute:
+            await self._wire.ask(b"QUIT")
 
     def abort(self) -> None:
         """Hang up, at whatever point this is."""
@@ -164,7 +139,11 @@ class SmtpSession:
 
     async def _open(self, context: ssl.SSLContext | None) -> None:
         await asyncio.get_running_loop().create_connection(
-            lambda: self._wire, sock=self._sock, ssl=context, server_hostname=self._name if context else None
+            lambda: self._wire,
+            sock=self._sock,
+            ssl=context,
+            server_hostname=self._name if context else None,
+            ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS if context else None,
         )
         self._link = self._wire.link
 
@@ -204,6 +183,8 @@ class SmtpSession:
             case Mechanism.LOGIN:
                 user, word = auth_login_encode(username, secret)
                 answer = await self._wire.ask(b"AUTH", b"LOGIN", user)
+                if answer.code == 334 and _decode(answer.message).lower().startswith("user"):
+                    answer = await self._wire.ask(user)  # it did not take the name in advance
                 return (await self._wire.ask(word) if answer.code == 334 else answer), ""
             case Mechanism.CRAM_MD5:
                 answer = await self._wire.ask(b"AUTH", b"CRAM-MD5")
@@ -220,20 +201,24 @@ class SmtpSession:
                 return await self._hear_refusal(await self._wire.ask(b"AUTH", b"OAUTHBEARER", blob), b"AQ==")
             case _:
                 blob = auth_plain_encode(username, secret)
-                if len(blob) + len("AUTH PLAIN ") <= COMMAND_LIMIT_BYTES:
-                    return await self._wire.ask(b"AUTH", b"PLAIN", blob), ""
-                answer = await self._wire.ask(b"AUTH", b"PLAIN")
+                is_short = len(blob) + len("AUTH PLAIN ") <= COMMAND_LIMIT_BYTES
+                answer = await self._wire.ask(b"AUTH", b"PLAIN", *([blob] if is_short else []))
                 return (await self._wire.ask(blob) if answer.code == 334 else answer), ""
 
     async def _hear_refusal(self, answer: SMTPResponse, consent: bytes) -> tuple[SMTPResponse, str]:
         """Answer the challenge that tells why a token is refused, so that the refusal itself comes."""
         if answer.code != 334:
             return answer, ""
-        try:
-            told = base64.b64decode(answer.message, validate=True).decode("utf-8", "replace")
-        except (binascii.Error, ValueError):
-            told = ""
+        told = _decode(answer.message)
         return await self._wire.ask(consent), told
+
+
+def _decode(challenge: str) -> str:
+    """Return what a challenge says in the clear; empty if it is not base64."""
+    try:
+        return base64.b64decode(challenge, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _hello_name(hostname: str, sock: socket.socket) -> bytes:

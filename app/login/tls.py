@@ -9,16 +9,21 @@ import asyncio
 import functools
 import ipaddress
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from cryptography import x509
 
-from app.model import Certificate
+from app.model import Certificate, Server
 from app.text import clean_text
 
 NAMES_SHOWN = 20
+HANDSHAKE_LIMIT_SECONDS = 130.0
+"""For the loop's own clock, which shall not ring before the stage's."""
+
+KEEP_SEEN_SECONDS = 300.0
+MOST_SEEN = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,19 @@ class TlsContexts:
 
     verify: ssl.SSLContext
     peek: ssl.SSLContext
+    seen: dict[tuple[str, Server], tuple[float, Certificate]] = field(default_factory=dict)
+    """Refused certificates by address and server, with the loop's time when they are looked at again."""
+
+    def recall(self, address: str, server: Server, now: float) -> Certificate | None:
+        """Return a refused certificate that was looked at a short while ago; None: look."""
+        until, certificate = self.seen.get((address, server), (0.0, None))
+        return certificate if now < until else None
+
+    def remember(self, address: str, server: Server, now: float, certificate: Certificate) -> None:
+        """Keep a refused certificate for a while: the rows of a whole company may run into it."""
+        if len(self.seen) >= MOST_SEEN:
+            self.seen.clear()
+        self.seen[address, server] = (now + KEEP_SEEN_SECONDS, certificate)
 
 
 def open_contexts(ca_file: str = "") -> TlsContexts:

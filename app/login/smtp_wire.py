@@ -1,0 +1,42 @@
+"""I/O: aiosmtplib's protocol, made to forget what was said before it was asked and to know why it was cut off."""
+
+import asyncio
+from typing import cast
+
+from aiosmtplib.errors import SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib.protocol import SMTPProtocol
+from aiosmtplib.response import SMTPResponse
+
+
+class SmtpWire(SMTPProtocol):
+    """One SMTP connection."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._lost_to: Exception | None = None
+
+    @property
+    def link(self) -> asyncio.Transport | None:
+        return cast(asyncio.Transport | None, self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost_to = exc
+        super().connection_lost(exc)
+
+    async def ask(self, *parts: bytes) -> SMTPResponse:
+        """Send one command and return its reply.
+
+        Raises:
+            SMTPServerDisconnected: with what ended the connection as its cause.
+            SMTPResponseException: what came is not a reply.
+        """
+        del self._buffer[:]
+        try:
+            reply = await self.execute_command(*parts)
+        except SMTPServerDisconnected as error:
+            if error.__cause__ is None and self._lost_to is not None:
+                raise error from self._lost_to
+            raise
+        if not 200 <= reply.code <= 599:
+            raise SMTPResponseException(-1, reply.message)
+        return reply
