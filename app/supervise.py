@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import IO, Final
 
 import aiohttp
 import structlog
@@ -54,6 +54,8 @@ class Service:
     base_url: str
     server_died: Callable[[], str] = lambda: ""
     """Returns the name of a server of our own that died; empty: none."""
+    output: IO[bytes] | None = None
+    """Where the processes' words go; None: where ours go."""
     running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     is_ready: bool = False
 
@@ -101,6 +103,8 @@ class Service:
                 *self.commands[name],
                 env=dict(self.environ),
                 stdin=asyncio.subprocess.DEVNULL,
+                stdout=self.output,
+                stderr=self.output,
                 start_new_session=True,  # Ctrl-C is ours to hand on
                 preexec_fn=_die_with_parent,
             )
