@@ -190,7 +190,7 @@ def classify(error: BaseException) -> FailureKind:
 
 
 def _classify_tls(error: ssl.SSLError) -> FailureKind:
-    reason = (error.reason or "").upper().replace(" ", "_")
+    reason = _reason(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in {_EXPIRED, _NOT_YET_VALID}:
             return FailureKind.CERTIFICATE_EXPIRED
@@ -206,12 +206,17 @@ def _classify_tls(error: ssl.SSLError) -> FailureKind:
     return FailureKind.CERTIFICATE_UNTRUSTED if reason in _CHAIN_TOO_WEAK else FailureKind.TLS_OTHER
 
 
+def _reason(error: ssl.SSLError) -> str:
+    """Return OpenSSL's word for it; empty where the loop raised the error by itself."""
+    return (getattr(error, "reason", None) or "").upper().replace(" ", "_")
+
+
 def _describe(error: BaseException) -> str:
     """Say which it was in words that can hold nothing of what was sent."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verification failed: {clean_text(error.verify_message, limit=200)}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or type(error).__name__).lower().replace('_', ' ')}"
+        return f"TLS: {(_reason(error) or type(error).__name__).lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.errno is not None:
         return errno.errorcode.get(error.errno, "")
     return "" if isinstance(error, OSError | smtp_errors.SMTPException) else type(error).__name__
