@@ -65,6 +65,28 @@ async def serve(
             await asyncio.wait(tasks)
 
 
+@contextlib.asynccontextmanager
+async def serve_rewritten(port: int, was: bytes, now: bytes) -> AsyncIterator[int]:
+    """Pass everything on to and from another server in clear, with one word of its answers exchanged."""
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data.replace(was, now) if is_answer else data)
+                await writer.drain()
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pour(reader, back, is_answer=False), pour(there, writer, is_answer=True))
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
 @contextlib.contextmanager
 def serve_handshakes(context: ssl.SSLContext) -> Iterator[int]:
     """Run a server in a thread that shakes hands, alerts included, which asyncio's servers keep to themselves."""

@@ -108,10 +108,11 @@ def start(
     users: Mapping[str, str],
     certificate: Pair,
     *,
+    mechanisms: str = "plain login cram-md5",
     introspection_url: str = "",
     sender_restrictions: str = "permit",
 ) -> Handle:
-    """Start Postfix. `users`: name to password.
+    """Start Postfix. `users`: name to password. `sender_restrictions`: as Postfix spells them.
 
     Raises:
         UnavailableError: it is not installed, we are not root, or it did not come up.
@@ -126,7 +127,7 @@ def start(
     except KeyError:
         raise UnavailableError("the account postfix is missing") from None
     folder.mkdir(parents=True, exist_ok=True)
-    auth = dovecot.start_auth(folder / "auth", users, introspection_url=introspection_url)
+    auth = dovecot.start_auth(folder / "auth", users, mechanisms=mechanisms, introspection_url=introspection_url)
     config = folder / "config"
     for name in ("config", "queue", "data"):
         (folder / name).mkdir(exist_ok=True)
