@@ -158,7 +158,7 @@ def make_service(
 
 def base_url(settings: Settings) -> str:
     """Return where the API of these settings is reached from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104 - compared with, not listened on
     shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return f"http://{shown}:{settings.port}"
 
