@@ -1,0 +1,128 @@
+"""Pure: from evidence to a code; place 9 on the line.
+
+What the wire told us (a refused port, a certificate of another name) needs no words. What a server said is read by
+`rules`. Where nothing fits, the answer is `unclassified`: a guess could send a person the wrong way.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.codes import FACTS, Code
+from app.diagnose.reply import Evidence, evidence_of_reply, guess_protocol, parse_raw
+from app.diagnose.rules import find_rule
+from app.model import Checked, Failure, FailureKind, Fault, Protocol, Reply, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Why a side ended as it did. `rule`: what said so; `evidence`: the words or the event it rests on."""
+
+    code: Code
+    rule: str
+    evidence: str = ""
+
+    @property
+    def fault(self) -> Fault:
+        return FACTS[self.code].fault
+
+    @property
+    def is_retryable(self) -> bool:
+        return FACTS[self.code].is_retryable
+
+
+_BY_KIND: Final = {
+    FailureKind.REFUSED: Code.CONNECTION_REFUSED,
+    FailureKind.UNREACHABLE: Code.HOST_UNREACHABLE,
+    FailureKind.NAME_NOT_FOUND: Code.DNS_NOT_FOUND,
+    FailureKind.NAME_TEMPORARY: Code.CONNECTION_TIMEOUT,
+    FailureKind.NOT_ALLOWED: Code.ADDRESS_NOT_ALLOWED,
+    FailureKind.TLS_NOT_SPOKEN: Code.TLS_MODE_MISMATCH,
+    FailureKind.TLS_VERSION: Code.TLS_PROTOCOL_UNSUPPORTED,
+    FailureKind.TLS_OTHER: Code.TLS_PROTOCOL_UNSUPPORTED,
+    FailureKind.CERTIFICATE_EXPIRED: Code.TLS_CERT_EXPIRED,
+    FailureKind.CERTIFICATE_UNTRUSTED: Code.TLS_CERT_UNTRUSTED,
+    FailureKind.CERTIFICATE_NAME: Code.TLS_HOSTNAME_MISMATCH,
+    FailureKind.STARTTLS_MISSING: Code.STARTTLS_UNSUPPORTED,
+    FailureKind.LOGIN_MISSING: Code.AUTH_MECHANISM_UNSUPPORTED,
+    FailureKind.LOGIN_NEEDS_TLS: Code.TLS_REQUIRED,
+    FailureKind.PROTOCOL: Code.PROTOCOL_ERROR,
+    FailureKind.OURS: Code.INTERRUPTED,
+}
+_SILENCE: Final = {
+    FailureKind.TIMEOUT: Code.CONNECTION_TIMEOUT,
+    FailureKind.CLOSED: Code.CONNECTION_CLOSED,
+    FailureKind.RESET: Code.CONNECTION_CLOSED,
+}
+
+
+def diagnose(evidence: Evidence, without: frozenset[str] = frozenset()) -> Diagnosis:
+    """Return what the words of a reply come to. `without`: ids of rules to leave out."""
+    rule = find_rule(evidence, without)
+    if rule is None:
+        return Diagnosis(Code.UNCLASSIFIED, "none", evidence.text)
+    return Diagnosis(rule.code, rule.id, evidence.text)
+
+
+def diagnose_checked(checked: Checked, *, provider: str = "", is_token: bool = False) -> Diagnosis:
+    """Return what a check came to."""
+    failure = checked.failure
+    if failure is None:
+        return Diagnosis(Code.OK, "login")
+    if failure.kind in _SILENCE:
+        return _diagnose_silence(checked, failure, provider)
+    if failure.kind is FailureKind.REPLY and failure.reply is not None:
+        return _diagnose_reply(checked, failure, failure.reply, provider, is_token=is_token)
+    code = _BY_KIND.get(failure.kind, Code.PROTOCOL_ERROR)
+    if failure.kind is FailureKind.PROTOCOL and _is_tls_to_a_plain_port(failure):
+        code = Code.TLS_MODE_MISMATCH
+    return Diagnosis(code, f"kind:{failure.kind}", failure.detail)
+
+
+def explain(
+    raw: str,
+    *,
+    protocol: Protocol | None = None,
+    stage: Stage | None = None,
+    provider: str = "",
+    host: str = "",
+    without: frozenset[str] = frozenset(),
+) -> Diagnosis:
+    """Return what a pasted reply comes to: the same rules as for a check."""
+    evidence = parse_raw(protocol or guess_protocol(raw), raw, stage)
+    return diagnose(replace(evidence, provider=provider.lower(), host=host.lower()), without)
+
+
+def _diagnose_silence(checked: Checked, failure: Failure, provider: str) -> Diagnosis:
+    """A peer that stopped talking: what it said before may tell why; after a login nothing is known."""
+    words = failure.reply
+    if words is not None and words.text:
+        spoken = _diagnose_reply(checked, failure, words, provider, is_token=False)
+        if spoken.code is not Code.UNCLASSIFIED:
+            return spoken
+    if failure.stage is Stage.AUTH and checked.trace.sent_credentials:
+        return Diagnosis(Code.AUTH_NO_ANSWER, f"kind:{failure.kind}", "no answer after the login")
+    return Diagnosis(_SILENCE[failure.kind], f"kind:{failure.kind}", failure.detail)
+
+
+def _diagnose_reply(checked: Checked, failure: Failure, reply: Reply, provider: str, *, is_token: bool) -> Diagnosis:
+    evidence = replace(
+        evidence_of_reply(reply, checked.protocol, failure.stage),
+        provider=provider,
+        host=checked.trace.server.host,
+        is_token=is_token,
+        sent_credentials=checked.trace.sent_credentials,
+    )
+    diagnosis = diagnose(evidence)
+    if is_token and diagnosis.code is Code.INVALID_CREDENTIALS:
+        # No password was sent: it is the token that was refused.
+        return replace(diagnosis, code=Code.OAUTH_TOKEN_INVALID)
+    if diagnosis.code in {Code.INVALID_CREDENTIALS, Code.APP_PASSWORD_REQUIRED} and not evidence.sent_credentials:
+        # Whatever was refused, it was no password of ours.
+        return replace(diagnosis, code=Code.AUTH_MECHANISM_UNSUPPORTED)
+    return diagnosis
+
+
+def _is_tls_to_a_plain_port(failure: Failure) -> bool:
+    """Tell whether what came instead of a greeting is a TLS record (RFC 8446, section 5.1): alert or handshake."""
+    text = failure.reply.text if failure.reply is not None else ""
+    return text.startswith(("\x15\x03", "\x16\x03"))

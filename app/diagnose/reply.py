@@ -1,0 +1,116 @@
+"""Pure: a reply in any dress to its parts: what a server said, or what a client library said it said.
+
+535-5.7.8 Username and Password not accepted.\\n535 5.7.8 https://support.google.com/…
+smtplib.SMTPAuthenticationError: (535, b'5.7.8 Error: authentication failed')
+a2 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)
+ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)
+"""
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from app.model import FailureKind, Protocol, Reply, Stage
+
+READ_CHARACTERS: Final = 1200
+"""What a server has to say stands at the beginning; the rest costs time."""
+
+_TAGS: Final = re.compile(r"<(?!doctype|html)/?[a-z][^<>]{0,200}>", re.IGNORECASE)
+_BLANKS: Final = re.compile(r"[\s\u00a0\u200b-\u200d\ufeff]+")
+_QUOTES: Final = str.maketrans("\u2018\u2019\u201c\u201d\u00b4`", "''\"\"''")
+_CODE: Final = re.compile(r"(?:^|[\s(\"'=<])([2345][0-5]\d)(?=$|[\s\-,;:\"')\]]|\.\s)")
+_LEADING_CODE: Final = re.compile(r"^\W{0,3}([2345][0-5]\d)(?=$|[\s\-,;:\"')\]])")
+_IN_EXCEPTION: Final = re.compile(
+    r"(?:\(|code[ =:\"']+|error: |response(?: was)?:? |smtp[<:] ?)[\"']?([2345][0-5]\d)\b", re.IGNORECASE
+)
+_PORT: Final = re.compile(r"\bports?\W{0,3}\d+|:\d{2,5}\b|errno \d+", re.IGNORECASE)
+_NAMES_SMTP: Final = re.compile(r"smtp|ehlo", re.IGNORECASE)
+_NAMES_IMAP: Final = re.compile(r"imap", re.IGNORECASE)
+_ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
+_STATUS: Final = re.compile(r"(?:^|[\s\[(\"'*>:])(NO|BAD|BYE|OK|PREAUTH)(?=$|[\s\]\",)])")
+_RESPONSE_CODE: Final = re.compile(r"\[([A-Z][A-Z-]{3,})(?: [^\]]*)?\]")
+_NO_CODES: Final = frozenset({"SSL", "ERRNO", "WINERROR", "CERTIFICATE_VERIFY_FAILED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that a diagnosis may rest on.
+
+    `text`: the words in the form rules read: lower case, blanks folded, mark-up and typographic quotes gone.
+    `code` 0, `enhanced`, `status`, `response_code` empty: not told. `kind`: what stopped the stage, None if unknown.
+    """
+
+    protocol: Protocol
+    stage: Stage | None
+    text: str
+    code: int = 0
+    enhanced: str = ""
+    status: str = ""
+    response_code: str = ""
+    provider: str = ""
+    host: str = ""
+    kind: FailureKind | None = None
+    is_token: bool = False
+    sent_credentials: bool = False
+
+    @property
+    def is_reply(self) -> bool:
+        """Tell whether a server's own answer is at hand, not only a client's complaint."""
+        return bool(self.code or self.status or self.response_code or self.enhanced)
+
+
+def fold(text: str) -> str:
+    """Return words in the form that rules read."""
+    text = html.unescape(text) if "&" in text else text
+    if "<" in text:
+        text = _TAGS.sub(" ", text)
+    text = text.translate(_QUOTES).replace("\\n", " ").replace("\\r", " ")
+    return _BLANKS.sub(" ", text[:READ_CHARACTERS]).strip().lower()
+
+
+def evidence_of_reply(reply: Reply, protocol: Protocol, stage: Stage | None) -> Evidence:
+    """Return the evidence in a reply that is taken apart already."""
+    response_code = reply.response_code.partition(" ")[0].upper()
+    words = fold(f"[{reply.response_code}] {reply.text}" if reply.response_code else reply.text)
+    return Evidence(protocol, stage, words, reply.code, reply.enhanced, reply.status, response_code)
+
+
+def parse_raw(protocol: Protocol, raw: str, stage: Stage | None = None) -> Evidence:
+    """Take a pasted reply apart, whoever wrapped it."""
+    code = _find_code(raw) if protocol is Protocol.SMTP else 0
+    enhanced = _ENHANCED.search(raw) if protocol is Protocol.SMTP else None
+    status = _STATUS.search(raw) if protocol is Protocol.IMAP else None
+    codes = [found for found in _RESPONSE_CODE.findall(raw) if found not in _NO_CODES and found != "ALERT"]
+    response_code = codes[0] if codes and protocol is Protocol.IMAP else ""
+    return Evidence(
+        protocol,
+        stage,
+        fold(raw),
+        code,
+        enhanced[1] if enhanced else "",
+        status[1] if status else "",
+        response_code,
+    )
+
+
+def guess_protocol(raw: str) -> Protocol:
+    """Return the protocol that a pasted reply speaks: SMTP has numbers, IMAP has words."""
+    if _LEADING_CODE.search(raw) or (_ENHANCED.search(raw) and _find_code(raw)) or _NAMES_SMTP.search(raw):
+        return Protocol.SMTP
+    if _NAMES_IMAP.search(raw) or _STATUS.search(raw) or _RESPONSE_CODE.search(raw):
+        return Protocol.IMAP
+    return Protocol.SMTP
+
+
+def _find_code(raw: str) -> int:
+    leading = _LEADING_CODE.findall(raw)
+    if leading:
+        return int(leading[0])
+    raw = _PORT.sub(" ", raw)
+    for pattern in (_IN_EXCEPTION, _CODE):
+        found = pattern.findall(raw)
+        if found:
+            # "Expected 250 but got 535": the refusal is what counts.
+            return next((int(code) for code in reversed(found) if code[0] in "45"), int(found[0]))
+    return 0

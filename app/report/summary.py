@@ -1,0 +1,99 @@
+"""Pure: many failed rows to few things to do: grouped by cause, server and domain, the largest first.
+
+What an organisation's administrator must change is said once for each domain; all else once for each server.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.codes import FACTS, Code
+from app.report.record import ErrorGroup
+
+GROUP_LIMIT: Final = 50
+_LEAST_ROWS_OF_DOMAIN: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Failed sides with one thing to do. `domain` is empty where they are of several (`domain_count`)."""
+
+    code: str
+    protocol: str
+    host: str
+    port: int
+    encryption: str
+    provider: str
+    domain: str
+    domain_count: int
+    count: int
+    first_row: int
+    reply: str
+
+
+Advise = Callable[[Cause], str]
+
+
+def list_causes(groups: Iterable[ErrorGroup], limit: int = GROUP_LIMIT) -> list[Cause]:
+    """Join groups that ask for the same thing; at most `limit` causes, the largest first, then in row order."""
+    causes: dict[tuple[str, str, str, str], Cause] = {}
+    for group in groups:
+        domain = group.domain if _is_for_domain(group) else ""
+        key = (group.code, group.protocol, group.host, domain)
+        known = causes.get(key)
+        causes[key] = _start(group) if known is None else _join(known, group)
+    return sorted(causes.values(), key=lambda cause: (-cause.count, cause.first_row, cause.protocol))[:limit]
+
+
+def render_summary(groups: Iterable[ErrorGroup], advise: Advise, limit: int = GROUP_LIMIT) -> list[dict[str, object]]:
+    """Return `errorSummary` of a status answer. `advise` gives the sentences for one cause."""
+    return [_render(cause, advise) for cause in list_causes(groups, limit)]
+
+
+def _is_for_domain(group: ErrorGroup) -> bool:
+    """Tell whether all of a domain is likely to fail alike, by its own administrator's setting."""
+    return FACTS[Code(group.code)].group == "Policy" and group.count >= _LEAST_ROWS_OF_DOMAIN
+
+
+def _start(group: ErrorGroup) -> Cause:
+    return Cause(
+        code=group.code,
+        protocol=group.protocol,
+        host=group.host,
+        port=group.port,
+        encryption=group.encryption,
+        provider=group.provider,
+        domain=group.domain,
+        domain_count=1,
+        count=group.count,
+        first_row=group.first_row,
+        reply=group.reply,
+    )
+
+
+def _join(known: Cause, group: ErrorGroup) -> Cause:
+    """Add a group to a cause; the settings of the larger one stand for both."""
+    is_same = known.domain == group.domain and known.domain_count == 1
+    return replace(
+        known,
+        domain=known.domain if is_same else "",
+        domain_count=known.domain_count + (not is_same),
+        count=known.count + group.count,
+        first_row=min(known.first_row, group.first_row),
+    )
+
+
+def _render(cause: Cause, advise: Advise) -> dict[str, object]:
+    facts = FACTS[Code(cause.code)]
+    return {
+        "code": cause.code,
+        "protocol": cause.protocol,
+        "host": cause.host,
+        "domain": cause.domain or None,
+        "count": cause.count,
+        "title": facts.title,
+        "remedy": advise(cause),
+        "fault": facts.fault or None,
+        "retryable": facts.is_retryable,
+        "exampleRow": cause.first_row,
+    }
