@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from app.codes import FACTS, Code
-from app.model import Correction, Counts, Outcome, RowError, SideResult, SideStatus, Stage
+from app.model import Correction, Counts, Encryption, Outcome, Protocol, RowError, SideResult, SideStatus, Stage
 from app.report.cell import render_time
 from app.report.record import ReportRequest, ReportRow
 from app.report.rows import list_corrections_of
@@ -61,9 +61,7 @@ def render_status(
             **render_request(request),
             "isCompleted": is_completed,
             "reportURL": report_url if is_completed else None,
-            "etaSeconds": estimate_seconds(
-                request.counts, request.started_at, request.finished_at, now, is_completed=is_completed
-            ),
+            "etaSeconds": estimate_seconds(request.counts, request.started_at, now, is_completed=is_completed),
             "errorSummary": list(error_summary),
             "links": dict(links or {}),
         }
@@ -112,8 +110,8 @@ def render_row(row: ReportRow) -> Json:
         "emailServiceProvider": row.provider,
         "outcome": row.outcome or None,
         "accountId": str(row.account_id) if row.account_id is not None else None,
-        "smtp": _side(row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption),
-        "imap": _side(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption),
+        "smtp": _side(row.smtp, Protocol.SMTP, done, row.smtp_host, row.smtp_port, row.smtp_encryption),
+        "imap": _side(row.imap, Protocol.IMAP, done, row.imap_host, row.imap_port, row.imap_encryption),
         "corrections": [dict(entry) for entry in list_corrections_of(row)],
         "errors": [{"row": row.row, **error} for error in row.errors],
         "duplicateOf": row.duplicate_of or None,
@@ -179,8 +177,8 @@ def render_single(
         "id": str(account_id) if account_id is not None else None,
         "emailAddress": email,
         "outcome": outcome,
-        "smtp": _side(smtp, True, "", 0, ""),
-        "imap": _side(imap, True, "", 0, ""),
+        "smtp": _side(smtp, Protocol.SMTP, True),
+        "imap": _side(imap, Protocol.IMAP, True),
         "corrections": [_correction(entry) for entry in corrections],
         "errors": [{"field": error.field, "code": error.code, "message": error.message} for error in errors],
     }
@@ -194,11 +192,9 @@ def measure_progress(counts: Counts, *, is_completed: bool) -> int:
     return min(99, (counts.total - counts.pending) * 100 // counts.total) if counts.total else 0
 
 
-def estimate_seconds(
-    counts: Counts, started_at: datetime | None, finished_at: datetime | None, now: datetime, *, is_completed: bool
-) -> int | None:
+def estimate_seconds(counts: Counts, started_at: datetime | None, now: datetime, *, is_completed: bool) -> int | None:
     """Return how long it will still take at the pace so far; None while nothing is known, 0 when it is over."""
-    if is_completed or finished_at is not None:
+    if is_completed:
         return 0
     checked = counts.connected + counts.failed
     if started_at is None or not checked:
@@ -207,23 +203,15 @@ def estimate_seconds(
     return max(1, math.ceil(seconds / checked * counts.pending))
 
 
-def _side(side: SideResult | None, done: bool, host: str, port: int, encryption: str) -> Json | None:
+def _side(
+    side: SideResult | None, protocol: Protocol, done: bool, host: str = "", port: int = 0, encryption: str = ""
+) -> Json | None:
     """Return a side's result; one that was never checked is skipped once its row is done, null before."""
-    if side is not None:
-        return render_side(side)
-    if not done:
+    if side is None and not done:
         return None
-    return {
-        "status": SideStatus.SKIPPED.value,
-        "code": Code.NOT_CHECKED.value,
-        "title": FACTS[Code.NOT_CHECKED].title,
-        "remedy": "",
-        "fault": None,
-        "retryable": False,
-        "host": host,
-        "port": port or None,
-        "encryption": encryption or None,
-    }
+    mode = Encryption(encryption) if encryption else None
+    skipped = SideResult(protocol, SideStatus.SKIPPED, Code.NOT_CHECKED, host=host, port=port, encryption=mode)
+    return render_side(side or skipped)
 
 
 def _connection_error(side: SideResult | None) -> str | None:

@@ -16,7 +16,7 @@ _LEAST_ROWS_OF_DOMAIN: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Failed sides with one thing to do. `domain` is empty where they are of several (`domain_count`)."""
+    """Failed sides with one thing to do. `domain` is empty where they are of several."""
 
     code: str
     protocol: str
@@ -25,7 +25,6 @@ class Cause:
     encryption: str
     provider: str
     domain: str
-    domain_count: int
     count: int
     first_row: int
     reply: str
@@ -64,7 +63,6 @@ def _start(group: ErrorGroup) -> Cause:
         encryption=group.encryption,
         provider=group.provider,
         domain=group.domain,
-        domain_count=1,
         count=group.count,
         first_row=group.first_row,
         reply=group.reply,
@@ -72,12 +70,10 @@ def _start(group: ErrorGroup) -> Cause:
 
 
 def _join(known: Cause, group: ErrorGroup) -> Cause:
-    """Add a group to a cause; the settings of the larger one stand for both."""
-    is_same = known.domain == group.domain and known.domain_count == 1
+    """Add a group to a cause; the settings of the first one, the larger, stand for both."""
     return replace(
         known,
-        domain=known.domain if is_same else "",
-        domain_count=known.domain_count + (not is_same),
+        domain=known.domain if known.domain == group.domain else "",
         count=known.count + group.count,
         first_row=min(known.first_row, group.first_row),
     )
