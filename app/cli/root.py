@@ -35,8 +35,6 @@ COMMANDS: Final[Mapping[str, str]] = {
     "connect": "app.cli.remote",
     "status": "app.cli.remote",
     "report": "app.cli.remote",
-    "accounts": "app.cli.remote",
-    "reconnect": "app.cli.remote",
     "check": "app.cli.check",
     "explain": "app.cli.explain",
 }

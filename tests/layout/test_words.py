@@ -6,37 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from app.codes import Code
 from app.settings import list_documented
 from sql import load_queries
 from tests.layout.code import ROOT, modules
+from tests.layout.tables import TABLES, put_table
 
 README = (ROOT / "README.md").read_text()
 LOCKS = sorted((ROOT / ".lock").glob("*.lock"))
 
 
-def table_under(heading: str) -> dict[str, str]:
-    """Return a table of the README: first column, without marks, to the whole line."""
-    section = re.split(r"^## ", README.partition(f"## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    lines = [line for line in section.splitlines() if line.startswith("| `")]
-    return {line.split("|")[1].strip().strip("`"): line for line in lines}
-
-
-def test_every_setting_is_in_the_readme_with_its_default() -> None:
-    documented = table_under("Settings")
-    for entry in list_documented():
-        assert entry.variable in documented, f"{entry.variable} is missing"
-        cells = [cell.strip().strip("`") for cell in documented[entry.variable].split("|")[1:-1]]
-        assert cells == [entry.variable, entry.default, entry.about.replace("|", "\\|")]
+@pytest.mark.parametrize("heading", TABLES)
+def test_tables_in_the_readme_are_those_of_the_code(heading: str) -> None:
+    """When this fails: python -m tests.layout.tables."""
+    assert f"## {heading}\n" in README
+    assert put_table(README, heading, TABLES[heading]()) == README
 
 
 def test_the_readme_names_no_setting_that_is_not_there() -> None:
     known = {entry.variable for entry in list_documented()} | {"BULK_CONNECT_URL", "BULK_CONNECT_API_KEY"}
     assert set(re.findall(r"BULK_CONNECT_[A-Z_]+\b", README)) - known == set()
-
-
-def test_every_code_is_in_the_readme() -> None:
-    assert list(table_under("Codes")) == [code.value for code in Code]
 
 
 def test_every_command_is_in_the_readme() -> None:
