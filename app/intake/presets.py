@@ -76,6 +76,12 @@ def find_preset_by_host(host: str) -> Preset | None:
     return _tables().by_host.get(host.lower())
 
 
+def provider_name(slug: str) -> str:
+    """Return what people call a provider; empty where the slug is unknown."""
+    preset = _tables().by_slug.get(slug)
+    return preset.name if preset is not None else ""
+
+
 def list_presets() -> list[Preset]:
     """Return all presets in the file's order."""
     return list(_tables().by_slug.values())

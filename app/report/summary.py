@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.codes import FACTS, Code
+from app.model import Encryption, Protocol
+from app.report.advice import Situation, render_remedy
 from app.report.record import ErrorGroup
 
 GROUP_LIMIT: Final = 50
@@ -30,7 +32,8 @@ class Cause:
     reply: str
 
 
-Advise = Callable[[Cause], str]
+NameOf = Callable[[str], str]
+"""From a provider's slug to what people call it; empty where it is unknown."""
 
 
 def list_causes(groups: Iterable[ErrorGroup], limit: int = GROUP_LIMIT) -> list[Cause]:
@@ -44,9 +47,9 @@ def list_causes(groups: Iterable[ErrorGroup], limit: int = GROUP_LIMIT) -> list[
     return sorted(causes.values(), key=lambda cause: (-cause.count, cause.first_row, cause.protocol))[:limit]
 
 
-def render_summary(groups: Iterable[ErrorGroup], advise: Advise, limit: int = GROUP_LIMIT) -> list[dict[str, object]]:
-    """Return `errorSummary` of a status answer. `advise` gives the sentences for one cause."""
-    return [_render(cause, advise) for cause in list_causes(groups, limit)]
+def render_summary(groups: Iterable[ErrorGroup], name_of: NameOf, limit: int = GROUP_LIMIT) -> list[dict[str, object]]:
+    """Return `errorSummary` of a status answer."""
+    return [_render(cause, name_of) for cause in list_causes(groups, limit)]
 
 
 def _is_for_domain(group: ErrorGroup) -> bool:
@@ -79,8 +82,17 @@ def _join(known: Cause, group: ErrorGroup) -> Cause:
     )
 
 
-def _render(cause: Cause, advise: Advise) -> dict[str, object]:
-    facts = FACTS[Code(cause.code)]
+def _render(cause: Cause, name_of: NameOf) -> dict[str, object]:
+    code = Code(cause.code)
+    facts = FACTS[code]
+    situation = Situation(
+        protocol=Protocol(cause.protocol),
+        provider=cause.provider,
+        provider_name=name_of(cause.provider),
+        host=cause.host,
+        port=cause.port,
+        encryption=Encryption(cause.encryption) if cause.encryption else None,
+    )
     return {
         "code": cause.code,
         "protocol": cause.protocol,
@@ -88,7 +100,7 @@ def _render(cause: Cause, advise: Advise) -> dict[str, object]:
         "domain": cause.domain or None,
         "count": cause.count,
         "title": facts.title,
-        "remedy": advise(cause),
+        "remedy": render_remedy(code, situation),
         "fault": facts.fault or None,
         "retryable": facts.is_retryable,
         "exampleRow": cause.first_row,
