@@ -1,65 +1,91 @@
-"""Pure: which other servers are worth a dial after one failed before any credential was sent.
+"""Pure: other servers to try where a port or a TLS mode looks wrong and no credential has been sent yet.
 
-In this order, three at most: what the provider's preset says, then the same port in the mode that belongs to it, then
-the usual port of each mode. Never less secure than the row asked for; never `none`, which is for those who ask.
+The order explains itself: first the same port in the other mode, where what came back says so; then what the
+provider is known to offer; then the usual ports of the same host (RFC 8314, section 7.3; RFC 6409, section 3.1).
+A host that is not the row's own or its provider's is never tried, and `none` only where the row asked for it.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from app.intake.presets import Preset
-from app.model import Encryption, Failure, FailureKind, Protocol, Server, Stage
+from app.model import Checked, Correction, Encryption, Failure, FailureKind, Protocol, Server, Stage
 
-MOST: Final = 3
+MOST_CANDIDATES: Final = 3
 
-_SMELLS: Final = frozenset(
+_USUAL: Final = {
+    Protocol.SMTP: ((465, Encryption.SSL), (587, Encryption.STARTTLS), (587, Encryption.NONE)),
+    Protocol.IMAP: ((993, Encryption.SSL), (143, Encryption.STARTTLS), (143, Encryption.NONE)),
+}
+_SMELLS_WRONG: Final = frozenset(
     {
+        FailureKind.TIMEOUT,
+        FailureKind.CLOSED,
+        FailureKind.RESET,
+        FailureKind.REFUSED,
         FailureKind.TLS_NOT_SPOKEN,
         FailureKind.STARTTLS_MISSING,
-        FailureKind.LOGIN_NEEDS_TLS,
         FailureKind.LOGIN_MISSING,
-        FailureKind.REFUSED,
+        FailureKind.LOGIN_NEEDS_TLS,
         FailureKind.PROTOCOL,
     }
 )
-_SILENCE: Final = frozenset({FailureKind.TIMEOUT, FailureKind.CLOSED, FailureKind.RESET})
-_USUAL: Final = {
-    Protocol.SMTP: ((465, Encryption.SSL), (587, Encryption.STARTTLS)),
-    Protocol.IMAP: ((993, Encryption.SSL), (143, Encryption.STARTTLS)),
-}
-_MODE_OF_PORT: Final = {
-    465: Encryption.SSL,
-    993: Encryption.SSL,
-    587: Encryption.STARTTLS,
-    143: Encryption.STARTTLS,
-    25: Encryption.STARTTLS,
-    2525: Encryption.STARTTLS,
-}
+_IN_VAIN: Final = frozenset({Stage.RESOLVE, Stage.SELECT})
+"""A name that does not resolve and a mailbox that does not open are no matter of ports."""
 
 
-def may_be_corrected(failure: Failure) -> bool:
-    """Tell whether a failure smells of a wrong port or mode. The caller knows that no credential was sent."""
-    if failure.kind in _SMELLS:
-        return True
-    # A TLS port that hears plain text, or the reverse, often just stays silent or hangs up.
-    return failure.kind in _SILENCE and failure.stage in {Stage.TLS, Stage.GREET, Stage.CONNECT}
+def list_corrections(checked: Checked, preset: Preset | None) -> list[Server]:
+    """Return the servers to try next, at most three, best first; none where trying would not be right.
 
-
-def list_corrections(protocol: Protocol, server: Server, failure: Failure, preset: Preset | None) -> list[Server]:
-    """Return servers to try in turn; empty where another mode or port would not help."""
-    if not may_be_corrected(failure):
+    `preset`: the row's provider, where it is known. The row's own encryption is `checked.trace.server.encryption`.
+    """
+    failure, server = checked.failure, checked.trace.server
+    if failure is None or checked.trace.sent_credentials:
+        return []
+    if failure.kind not in _SMELLS_WRONG or failure.stage in _IN_VAIN:
         return []
     found: list[Server] = []
-    other_mode = {Encryption.SSL: Encryption.STARTTLS, Encryption.STARTTLS: Encryption.SSL}
-    if failure.kind is not FailureKind.REFUSED:
-        fitting = _MODE_OF_PORT.get(server.port, other_mode.get(server.encryption, Encryption.STARTTLS))
-        found.append(Server(server.host, server.port, fitting))
-        if server.encryption in other_mode:
-            found.append(Server(server.host, server.port, other_mode[server.encryption]))
-    if preset is not None:
-        known = [preset.smtp if protocol is Protocol.SMTP else preset.imap, *preset.alternatives(protocol)]
-        found += [entry for entry in known if entry is not None and entry.host == server.host]
-    found += [Server(server.host, port, mode) for port, mode in _USUAL[protocol]]
-    unique = [entry for entry in dict.fromkeys(found) if entry != server]
-    if failure.kind in _SILENCE and failure.stage is Stage.CONNECT:
-        unique = [entry for entry in unique if entry.port != server.port]
-    return [entry for entry in unique if entry.encryption is not Encryption.NONE][:MOST]
+    for candidate in _propose(checked.protocol, server, failure, preset):
+        is_safe = candidate.encryption is not Encryption.NONE or server.encryption is Encryption.NONE
+        if is_safe and candidate != server and candidate not in found:
+            found.append(candidate)
+    return found[:MOST_CANDIDATES]
+
+
+def describe_corrections(protocol: Protocol, given: Server, used: Server) -> tuple[Correction, ...]:
+    """Say what differs between the server a row named and the one that worked."""
+    reason = "The login did not work as given, and works like this."
+    pairs = (
+        ("Host", given.host, used.host),
+        ("Port", str(given.port), str(used.port)),
+        ("Encryption", given.encryption.value, used.encryption.value),
+    )
+    return tuple(Correction(f"{protocol}{name}", old, new, reason) for name, old, new in pairs if old != new)
+
+
+def _propose(protocol: Protocol, server: Server, failure: Failure, preset: Preset | None) -> Iterator[Server]:
+    other_mode = _other_mode(server, failure)
+    if other_mode is not None:
+        yield Server(server.host, server.port, other_mode)
+    if preset is not None and preset.owns(server.host):
+        yield from _offers(preset, protocol)
+    for port, encryption in _USUAL[protocol]:
+        yield Server(server.host, port, encryption)
+
+
+def _other_mode(server: Server, failure: Failure) -> Encryption | None:
+    """Return the mode that what came back asks for on the same port; None: nothing says so."""
+    if server.encryption is Encryption.SSL:
+        return Encryption.STARTTLS if failure.kind is FailureKind.TLS_NOT_SPOKEN else None
+    if server.encryption is Encryption.NONE and failure.kind is FailureKind.LOGIN_NEEDS_TLS:
+        return Encryption.STARTTLS
+    # A server of implicit TLS waits for the handshake, or hangs up on what is none.
+    is_mute = failure.kind in {FailureKind.TIMEOUT, FailureKind.CLOSED, FailureKind.RESET, FailureKind.PROTOCOL}
+    return Encryption.SSL if is_mute and failure.stage in {Stage.TLS, Stage.GREET} else None
+
+
+def _offers(preset: Preset, protocol: Protocol) -> Iterator[Server]:
+    main = preset.smtp if protocol is Protocol.SMTP else preset.imap
+    for server in (*((main,) if main is not None else ()), *preset.alternatives(protocol)):
+        if "{" not in server.host:
+            yield server

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from app.intake.presets import find_preset
 from app.model import Protocol
 
 
@@ -17,10 +18,17 @@ class Refusal:
     rule: str
 
 
-def judge_before_dialling(provider: str, protocol: Protocol, *, is_token: bool) -> Refusal | None:
-    """Return why a login of that kind cannot work at that provider; None: it may."""
+def judge_before_dialling(provider: str, protocol: Protocol, *, host: str, is_token: bool) -> Refusal | None:
+    """Return why a login of that kind cannot work at that provider; None: it may.
+
+    `host` is the side's server, empty while it is unknown. A host that is not the provider's own is nobody's
+    business here: mail of an address may well be sent through somebody else.
+    """
+    preset = find_preset(provider) if provider else None
+    if preset is None or (host and not preset.owns(host)):
+        return None
     for credential in ("any", "token" if is_token else "password"):
-        refusal = _table().get((provider, protocol, credential))
+        refusal = _table().get((preset.slug, protocol.value, credential))
         if refusal is not None:
             return refusal
     return None

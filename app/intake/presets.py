@@ -45,6 +45,11 @@ class Preset:
     def alternatives(self, protocol: Protocol) -> tuple[Server, ...]:
         return self.smtp_alternatives if protocol is Protocol.SMTP else self.imap_alternatives
 
+    def owns(self, host: str) -> bool:
+        """Tell whether `host` is one of the provider's servers."""
+        servers = (self.smtp, self.imap, *self.smtp_alternatives, *self.imap_alternatives)
+        return any(server is not None and server.host == host for server in servers)
+
     def username_rule(self, protocol: Protocol) -> str:
         return self.smtp_username if protocol is Protocol.SMTP else self.imap_username
 
