@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.intake.presets import Preset
-from app.model import Checked, Correction, Encryption, Failure, FailureKind, Protocol, Server, Stage
+from app.model import Correction, Encryption, Failure, FailureKind, Protocol, Server, Stage
 
 MOST_CANDIDATES: Final = 3
 
@@ -34,18 +34,16 @@ _IN_VAIN: Final = frozenset({Stage.RESOLVE, Stage.SELECT})
 """A name that does not resolve and a mailbox that does not open are no matter of ports."""
 
 
-def list_corrections(checked: Checked, preset: Preset | None) -> list[Server]:
+def list_corrections(protocol: Protocol, server: Server, failure: Failure, preset: Preset | None) -> list[Server]:
     """Return the servers to try next, at most three, best first; none where trying would not be right.
 
-    `preset`: the row's provider, where it is known. The row's own encryption is `checked.trace.server.encryption`.
+    `server`: the one the row asked for, which failed before any credential was sent (the caller sees to that).
+    `preset`: the row's provider, where it is known.
     """
-    failure, server = checked.failure, checked.trace.server
-    if failure is None or checked.trace.sent_credentials:
-        return []
     if failure.kind not in _SMELLS_WRONG or failure.stage in _IN_VAIN:
         return []
     found: list[Server] = []
-    for candidate in _propose(checked.protocol, server, failure, preset):
+    for candidate in _propose(protocol, server, failure, preset):
         is_safe = candidate.encryption is not Encryption.NONE or server.encryption is Encryption.NONE
         if is_safe and candidate != server and candidate not in found:
             found.append(candidate)
