@@ -76,25 +76,25 @@ class Resolver:
         if literal:
             return [literal]
         ask = self._ask_system if self._uses_system else self._ask_servers
-        found: list[str] = await self._once("address", name, ask)
+        found: list[str] = await self.remember("address", name, ask)
         return found
 
     async def mx(self, domain: str) -> list[str]:
         """Return the mail hosts of `domain`, the most preferred first; empty where it has none."""
-        found: list[str] = await self._once("mx", to_ascii(domain), self._ask_mx)
+        found: list[str] = await self.remember("mx", to_ascii(domain), self._ask_mx)
         return found
 
     async def srv(self, name: str) -> list[SrvRecord]:
         """Return the SRV records of `name` such as `_imaps._tcp.example.com`, the most preferred first."""
-        found: list[SrvRecord] = await self._once("srv", name, self._ask_srv)
+        found: list[SrvRecord] = await self.remember("srv", name, self._ask_srv)
         return found
 
     async def aclose(self) -> None:
         """Stop the threads; look-ups under way are left to end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _once(self, kind: str, name: str, ask: Callable[[str], Awaitable[Any]]) -> Any:
-        """Answer from memory, or join the question that is under way, or ask."""
+    async def remember(self, kind: str, name: str, ask: Callable[[str], Awaitable[Any]]) -> Any:
+        """Answer from memory, or join the question that is under way, or ask; failures are kept for a while too."""
         loop = asyncio.get_running_loop()
         key = (kind, name)
         kept = self._kept.get(key)

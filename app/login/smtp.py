@@ -178,7 +178,8 @@ class SmtpSession:
 
     async def _authenticate(self, mechanism: Mechanism) -> tuple[SMTPResponse, str]:
         """Send the one AUTH. Returns the last reply, and what a refused token was told before it."""
-        username, secret = self._login.username, self._login.credential.reveal()
+        secret = self._login.credential.reveal()
+        username = self._login.username or secret  # an API token that is its own user name
         match mechanism:
             case Mechanism.LOGIN:
                 user, word = auth_login_encode(username, secret)
