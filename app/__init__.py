@@ -12,3 +12,5 @@
 10. store/checks.py         record in blocks; close the request if it was the last
 11. jobs/write_report.py    report/ rows and summary (pure) to the CSV in the report store
 """
+
+__version__ = "0.1.0"

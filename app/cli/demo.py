@@ -32,7 +32,7 @@ _LIMITS: Final = {
     "CONNECT_TIMEOUT": "3",
     "TLS_TIMEOUT": "3",
     "GREET_TIMEOUT": "3",
-    "RETRY_BUDGET": "12",
+    "RETRY_BUDGET": "10",
     "METRICS_ADDRESS": "127.0.0.1:0",
     "LOG_FORMAT": "json",
     "ALLOW_NETWORKS": "127.0.0.0/8",

@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
+from app import __version__
 from app.log import describe_error
 from app.settings import Settings, SettingsError, variable_name
 
@@ -69,7 +70,7 @@ class _Lazy(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Settings are environment variables: bulk-connect settings",
 )
-@click.version_option(package_name="bulk-connect", message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Connect mailboxes in bulk: every SMTP and IMAP login is tried, and what fails is explained."""
 

@@ -49,7 +49,9 @@ class House:
     imap_welcome: str = "OK Logged in"
     folders: tuple[str, ...] = (r'(\HasNoChildren) "/" INBOX', r'(\HasNoChildren \Sent) "/" Sent')
     certificate: Certificate = Certificate.GOOD
-    imap_busy: str = "NO [UNAVAILABLE] Account is temporarily unavailable."
+    imap_busy: str = (
+        "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)"
+    )
 
 
 @dataclass(frozen=True, slots=True)

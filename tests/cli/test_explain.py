@@ -1,0 +1,78 @@
+"""`explain`: pasted replies, one or many."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+TENANT = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."
+WRONG = "NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)"
+
+
+def test_one_reply_is_explained_in_words(command: Command) -> None:
+    ended = command("explain", TENANT)
+    assert ended.code == 0
+    assert ended.out.startswith("smtp_auth_disabled: ")
+    assert "administrator" in ended.out
+
+
+def test_one_reply_as_json(command: Command) -> None:
+    found = json.loads(command("explain", TENANT, "--json").out)
+    assert found["code"] == "smtp_auth_disabled"
+    assert found["fault"] == "user"
+    assert found["retryable"] is False
+    assert found["rule"]
+    assert found["remedy"]
+
+
+def test_what_nobody_has_seen_is_not_guessed(command: Command) -> None:
+    assert json.loads(command("explain", "599 the cat is on the keyboard", "--json").out)["code"] == "unclassified"
+
+
+def test_many_replies_keep_their_order_and_ids(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    lines = [
+        {"id": "b", "protocol": "smtp", "stage": "auth", "raw": TENANT},
+        {
+            "id": "a",
+            "protocol": "imap",
+            "stage": "auth",
+            "provider": "gmail",
+            "raw": "NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)",
+        },
+    ]
+    file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
+    ended = command("explain", "--file", str(file), "--json")
+    found = [json.loads(line) for line in ended.out.splitlines()]
+    assert [line["id"] for line in found] == ["b", "a"]
+    assert [line["code"] for line in found] == ["smtp_auth_disabled", "invalid_credentials"]
+    assert all(set(line) == {"id", "code", "retryable", "fault", "remedy", "rule"} for line in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "line 1: not JSON"),
+        ("[]", 'line 1: not an object with "raw"'),
+        ('{"raw": "x", "protocol": "pop3"}', "protocol must be smtp or imap"),
+    ],
+)
+def test_a_wrong_line_is_named(command: Command, tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "replies.jsonl"
+    file.write_text(text)
+    ended = command("explain", "--file", str(file))
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_a_file_that_is_not_there(command: Command) -> None:
+    ended = command("explain", "--file", "nowhere.jsonl")
+    assert ended.code == 2
+    assert "nowhere.jsonl: No such file or directory" in ended.err
+
+
+def test_one_or_many_but_not_both(command: Command) -> None:
+    assert command("explain").code == 2
+    assert command("explain", "535", "--file", "x").code == 2
