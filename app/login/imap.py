@@ -24,6 +24,8 @@ from app.text import clean_text, list_needles
 QUOTED_LIMIT = 900
 """Longer user names and passwords go as literals: some servers stop reading a line at 1000 bytes."""
 CAPABILITIES_KEPT = 64
+WHO_WE_ARE: Final = '("name" "bulk-connect")'
+"""RFC 2971."""
 
 _GMAIL: Final = "X-GM-EXT-1"
 """https://developers.google.com/workspace/gmail/imap/imap-extensions, read 2026-11-21."""
@@ -97,7 +99,10 @@ class ImapSession:
         folders = Exchange("LIST", wire.new_tag(), '""', '"*"')
         inbox = Exchange("EXAMINE", wire.new_tag(), "INBOX")
         self._goodbye = Exchange("LOGOUT", wire.new_tag())
-        wire.send_all(folders, inbox, self._goodbye)
+        # NetEase and other houses of Coremail open no mailbox to a client that does not say who it is:
+        # https://github.com/mjs/imapclient/issues/544, read 2026-11-21. Others take it for the courtesy it is.
+        first = [Exchange("ID", wire.new_tag(), WHO_WE_ARE)] if "ID" in wire.offers else []
+        wire.send_all(*first, folders, inbox, self._goodbye)
         await folders.wait()
         await inbox.wait()
         if wire.has_all_folder or _GMAIL in wire.offers:

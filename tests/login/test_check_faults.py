@@ -245,6 +245,14 @@ async def test_refused_inbox_is_a_failure(refusal: bytes, words: str, quick: Too
     assert checked.failure.reply.text == words
 
 
+async def test_server_that_wants_to_know_who_asks_is_told(quick: Tools) -> None:
+    hello = b"* OK [CAPABILITY IMAP4rev1 ID SASL-IR AUTH=PLAIN] hi\r\n"
+    steps: list[Step] = [hello, "AUTH", b"TAG OK in\r\n", 'ID ("name" "bulk-connect")', b"TAG BAD what\r\n"]
+    steps += ["LIST", b"TAG OK\r\n", "EXAMINE", b"TAG OK\r\n", "LOGOUT", b"* BYE\r\nTAG OK\r\n"]
+    async with serve(steps) as server:
+        assert (await try_login(quick, IMAP, NONE, server.port)).failure is None
+
+
 @pytest.mark.parametrize(
     ("folder", "offers", "seen"),
     [
