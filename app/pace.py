@@ -1,6 +1,6 @@
 """I/O (its turns wait): how hard a mail host is knocked at, from one worker process.
 
-Each pace key (a provider, else a host) has a limit on concurrent checks. It starts modest, grows by one for each
+Each pace key (a provider, else a host) has a limit on concurrent checks for each protocol. It starts modest, grows by one for each
 round of good answers, halves when the host says that it is too much or refuses and resets connections in a burst, and
 pauses then, longer each time (AIMD, as TCP: RFC 5681, section 3.1). Refused logins on a small host slow it down, since
 many ban an address after ten. A host that falls silent keeps a few slots, so that it cannot hold up the others.
@@ -15,8 +15,10 @@ from enum import StrEnum
 from typing import Final
 
 from app.codes import Code
+from app.model import Protocol
 
 START_LIMIT: Final = 10
+SILENT_LIMIT: Final = 5.0
 MOST: Final = 400
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -97,7 +99,7 @@ class Gate:
         elif signal is Signal.TOO_MUCH:
             self._back_off(code, now)
         elif signal is Signal.SILENT:
-            self.limit = max(2.0, self.limit / 2)
+            self.limit = max(SILENT_LIMIT, self.limit / 2)
 
     def _back_off(self, code: Code, now: float) -> None:
         if code in _REFUSES_US and self.refusals >= REFUSALS_BEFORE_CARE and not self.is_big:
@@ -115,43 +117,51 @@ class Gate:
 
 
 class Pace:
-    """The gates of one process."""
+    """The gates of one process, one for each pace key and protocol."""
 
     def __init__(self, limits: Mapping[str, int] | None = None, now: Callable[[], float] | None = None) -> None:
         """`limits`: operator's most for a provider's slug or a host. `now`: a steady clock; the loop's unless given."""
         self._limits = dict(limits or {})
         self._now = now or (lambda: asyncio.get_running_loop().time())
-        self._gates: dict[str, Gate] = {}
+        self._gates: dict[tuple[str, Protocol], Gate] = {}
 
     def rooms(self) -> dict[str, int]:
-        """Return how many more checks each known host bears."""
+        """Return how many more rows each known pace key bears: the narrower of its two gates counts."""
         now = self._now()
-        return {key: gate.room(now) for key, gate in self._gates.items()}
+        rooms: dict[str, int] = {}
+        for (key, _), gate in self._gates.items():
+            rooms[key] = min(gate.room(now), rooms.get(key, MOST))
+        return rooms
 
     def default_room(self) -> int:
-        """Return how many checks a host bears of which nothing is known."""
+        """Return how many rows a key bears of which nothing is known."""
         return START_LIMIT
 
-    def next_opening(self) -> float | None:
-        """Return in how many seconds the next paused host opens; None: none is paused."""
-        now = self._now()
-        pauses = [gate.opens_at - now for gate in self._gates.values() if gate.opens_at > now]
-        return min(pauses) if pauses else None
-
-    def is_banned(self, key: str) -> bool:
+    def is_banned(self, key: str, protocol: Protocol) -> bool:
         """Tell whether a host seems to have banned us after refused logins."""
-        gate = self._gates.get(key)
+        gate = self._gates.get((key, protocol))
         return gate is not None and gate.is_banned
 
-    def limits(self) -> dict[str, tuple[int, int, float]]:
-        """Return limit, checks in flight and seconds of pause left of each host, for the debug view."""
+    def describe(self) -> list[dict[str, object]]:
+        """Return limit, checks in flight and seconds of pause left of each gate, for the debug view."""
         now = self._now()
-        return {key: (int(gate.limit), gate.in_use, max(0.0, gate.opens_at - now)) for key, gate in self._gates.items()}
+        return [
+            {
+                "key": key,
+                "protocol": protocol.value,
+                "limit": int(min(gate.limit, gate.cap)),
+                "inUse": gate.in_use,
+                "pauseSeconds": round(max(0.0, gate.opens_at - now), 1),
+                "refusals": gate.refusals,
+                "banned": gate.is_banned,
+            }
+            for (key, protocol), gate in sorted(self._gates.items())
+        ]
 
     @contextlib.asynccontextmanager
-    async def turn(self, key: str, *, is_big: bool = False) -> AsyncIterator[None]:
+    async def turn(self, key: str, protocol: Protocol, *, is_big: bool = False) -> AsyncIterator[None]:
         """Wait for a turn at a host and hold it."""
-        gate = self._gate(key, is_big=is_big)
+        gate = self._gate(key, protocol, is_big=is_big)
         while gate.room(self._now()) <= 0:
             gate.freed.clear()
             wait = max(gate.opens_at - self._now(), 0.05) if gate.opens_at > self._now() else 1.0
@@ -165,22 +175,22 @@ class Pace:
             gate.in_use -= 1
             gate.freed.set()
 
-    def observe(self, key: str, code: Code) -> None:
+    def observe(self, key: str, protocol: Protocol, code: Code) -> None:
         """Learn from how a check at a host ended."""
-        gate = self._gates.get(key)
+        gate = self._gates.get((key, protocol))
         if gate is not None:
             gate.observe(code, self._now())
 
-    def _gate(self, key: str, *, is_big: bool) -> Gate:
-        gate = self._gates.get(key)
+    def _gate(self, key: str, protocol: Protocol, *, is_big: bool) -> Gate:
+        gate = self._gates.get((key, protocol))
         if gate is None:
             if len(self._gates) >= KEYS_KEPT:
                 self._forget()
-            gate = self._gates[key] = Gate(cap=self._limits.get(key, MOST), is_big=is_big)
+            gate = self._gates[key, protocol] = Gate(cap=self._limits.get(key, MOST), is_big=is_big)
         return gate
 
     def _forget(self) -> None:
-        """Drop the half of the idle hosts that were used longest ago."""
-        idle = sorted((gate.last_used_at, key) for key, gate in self._gates.items() if not gate.in_use)
-        for _, key in idle[: len(idle) // 2 + 1]:
-            del self._gates[key]
+        """Drop the half of the idle gates that were used longest ago."""
+        idle = sorted((gate.last_used_at, name) for name, gate in self._gates.items() if not gate.in_use)
+        for _, name in idle[: len(idle) // 2 + 1]:
+            del self._gates[name]

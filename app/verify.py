@@ -4,14 +4,15 @@ The worker, the single connect of the API and the command line's `check` all com
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
 from app.diagnose.sides import join_sides
 from app.intake.address import organisation_of, split_domain
-from app.intake.candidates import list_corrections
+from app.intake.candidates import describe_corrections, list_corrections
 from app.intake.encryption import USUAL_PORTS
 from app.intake.policy import judge_before_dialling
 from app.intake.presets import Preset, find_preset, find_preset_by_host
@@ -80,16 +81,6 @@ class RowVerdict:
     imap: SideVerdict | None
 
 
-@dataclass(slots=True)
-class _Walk:
-    """What one side has gone through so far."""
-
-    server: Server
-    side: Side
-    corrections: list[Correction] = field(default_factory=list)
-    dials: int = 0
-
-
 async def verify_row(task: RowTask, kit: Kit) -> RowVerdict:
     """Check the sides of a row side by side. Raises nothing but CancelledError."""
     smtp, imap = await asyncio.gather(
@@ -109,7 +100,7 @@ async def _verify_side(
     if side is None or not side.wanted:
         return None
     preset = find_preset(task.provider) if task.provider else None
-    refusal = judge_before_dialling(task.provider, protocol, is_token=is_token)
+    refusal = judge_before_dialling(task.provider, protocol, host=side.host, is_token=is_token)
     if refusal is not None:
         diagnosis = Diagnosis(Code(refusal.code), refusal.rule, refusal.note)
         return _judge(task, side, _not_dialled(protocol, side), diagnosis, [], 0)
@@ -130,20 +121,21 @@ async def _walk(
 ) -> SideVerdict:
     """Dial the side's server, then, where that ended before any credential was sent, what may be meant instead."""
     assert side.encryption is not None
-    walk = _Walk(Server(side.host, side.port, side.encryption), side)
+    given = Server(side.host, side.port, side.encryption)
+    dials = 0
     first: tuple[Checked, Diagnosis] | None = None
-    candidates = [walk.server]
+    candidates = [given]
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + kit.timeout_seconds
     while candidates:
         server = candidates.pop(0)
         login = Login(protocol, server, side.username, secret, is_token, task.provider, side.sources)
         key = task.pace_key or organisation_of(server.host)
-        async with kit.pace.turn(key, is_big=preset is not None):
+        async with kit.pace.turn(key, protocol, is_big=preset is not None):
             checked = await check_login(login, kit.tools, address=side.address)
-        walk.dials += 1
+        dials += 1
         diagnosis = diagnose_checked(checked, provider=task.provider, is_token=is_token)
-        kit.pace.observe(key, diagnosis.code)
+        kit.pace.observe(key, protocol, diagnosis.code)
         if first is None:
             first = (checked, diagnosis)
             is_final = checked.is_ok or checked.trace.sent_credentials or checked.failure is None
@@ -152,17 +144,18 @@ async def _walk(
             assert checked.failure is not None
             candidates = list_corrections(protocol, server, checked.failure, preset)
         elif checked.is_ok or checked.trace.sent_credentials:
-            correction = Correction(
-                "server", _spell(walk.server), _spell(server), "The given port and encryption did not fit together."
-            )
+            corrections = describe_corrections(protocol, given, server)
             corrected = replace(side, port=server.port, encryption=server.encryption)
-            return _judge(task, corrected, checked, diagnosis, [correction], walk.dials)
+            return _judge(task, corrected, checked, diagnosis, corrections, dials)
         if loop.time() >= ends_at:
             break
     checked, diagnosis = first or (_not_dialled(protocol, side), Diagnosis(Code.NOT_CHECKED, ""))
-    if kit.pace.is_banned(task.pace_key) and diagnosis.code in {Code.CONNECTION_REFUSED, Code.CONNECTION_CLOSED}:
+    if kit.pace.is_banned(task.pace_key, protocol) and diagnosis.code in {
+        Code.CONNECTION_REFUSED,
+        Code.CONNECTION_CLOSED,
+    }:
         diagnosis = Diagnosis(Code.IP_BLOCKED, "pace:banned", "the host began to refuse us after several failed logins")
-    return _judge(task, side, checked, diagnosis, [], walk.dials)
+    return _judge(task, side, checked, diagnosis, [], dials)
 
 
 async def _complete(protocol: Protocol, side: Side, kit: Kit) -> Side:
@@ -189,7 +182,7 @@ async def _complete(protocol: Protocol, side: Side, kit: Kit) -> Side:
 
 
 def _judge(
-    task: RowTask, side: Side, checked: Checked, diagnosis: Diagnosis, corrections: list[Correction], dials: int
+    task: RowTask, side: Side, checked: Checked, diagnosis: Diagnosis, corrections: Sequence[Correction], dials: int
 ) -> SideVerdict:
     trace, failure = checked.trace, checked.failure
     code = diagnosis.code
@@ -258,7 +251,3 @@ def _with_note(verdict: SideVerdict, note: str) -> SideVerdict:
         return verdict
     rest = verdict.result.remedy.partition(". ")[2] or verdict.result.remedy
     return replace(verdict, result=replace(verdict.result, remedy=f"{note} {rest}"))
-
-
-def _spell(server: Server) -> str:
-    return f"{server.host}:{server.port} {server.encryption}"

@@ -1,0 +1,128 @@
+"""I/O: the report store: finished CSVs in a local folder or in S3 and its likes, and links that open them.
+
+A report is written whole or not at all and never changed. An object store signs its own links; for a folder we sign
+them ourselves, and the API serves them.
+"""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from app.seal import sign_link
+from app.settings import Settings
+
+LINK_SECONDS: Final = 7 * 24 * 3600
+"""How long a link opens; a new status call signs a new one. S3 signs for seven days at most."""
+LINK_PATH: Final = "/v1/reports/"
+
+
+class ReportStoreError(Exception):
+    """The report store cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportStore:
+    """Where reports are. `is_local`: links are ours to sign and serve."""
+
+    store: Any
+    is_local: bool
+    link_key: bytes
+
+    async def write(self, path: str, blocks: AsyncIterator[bytes]) -> bytes:
+        """Store a report under `path` as its blocks come. Returns the SHA-256 of its bytes.
+
+        Raises:
+            ReportStoreError: no room, no right, no answer; nothing is left under `path` then.
+        """
+        digest = hashlib.sha256()
+
+        async def counted() -> AsyncIterator[bytes]:
+            async for block in blocks:
+                digest.update(block)
+                yield block
+
+        try:
+            await obstore.put_async(self.store, path, counted(), mode="overwrite")
+        except (BaseError, OSError) as error:
+            raise ReportStoreError(type(error).__name__) from None
+        return digest.digest()
+
+    async def stream(self, path: str) -> tuple[int, AsyncIterator[bytes]]:
+        """Return the size of a report in bytes, and its bytes.
+
+        Raises:
+            ReportStoreError: it is not there, or cannot be read.
+        """
+        try:
+            found = await obstore.get_async(self.store, path)
+        except (BaseError, OSError) as error:
+            raise ReportStoreError(type(error).__name__) from None
+
+        async def blocks() -> AsyncIterator[bytes]:
+            async for block in found.stream(min_chunk_size=256 * 1024):
+                yield bytes(block)
+
+        return found.meta["size"], blocks()
+
+    async def exists(self, path: str) -> bool:
+        """Tell whether a report is there."""
+        try:
+            await obstore.head_async(self.store, path)
+        except (BaseError, OSError):
+            return False
+        return True
+
+    async def delete(self, path: str) -> None:
+        """Delete a report; one that is gone already is fine."""
+        try:
+            await obstore.delete_async(self.store, path)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise ReportStoreError(type(error).__name__) from None
+
+    async def link(self, path: str, base_url: str) -> str:
+        """Return a link that opens the report without a key until it expires."""
+        if self.is_local:
+            # The end is rounded up to the hour, so that polling scripts see one link for a while.
+            expires_at = (int(time.time()) + LINK_SECONDS) // 3600 * 3600
+            signature = sign_link(path, expires_at, self.link_key)
+            return f"{base_url}{LINK_PATH}{quote(path)}?expires={expires_at}&signature={signature}"
+        try:
+            signed: str = await obstore.sign_async(self.store, "GET", path, timedelta(seconds=LINK_SECONDS))
+        except (BaseError, OSError) as error:
+            raise ReportStoreError(type(error).__name__) from None
+        return signed
+
+
+def open_report_store(settings: Settings, link_key: bytes) -> ReportStore:
+    """Open the store that the settings name; a local folder is made where it is missing.
+
+    Raises:
+        ReportStoreError: the address names no store.
+    """
+    address = settings.report_store or (settings.data_dir.absolute() / "reports").as_uri()
+    parts = urlsplit(address)
+    try:
+        if parts.scheme == "file":
+            folder = Path(parts.path)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return ReportStore(LocalStore(folder), is_local=True, link_key=link_key)
+        # Region, endpoint and credentials come from the AWS_… variables, as everywhere with S3.
+        return ReportStore(S3Store.from_url(address), is_local=False, link_key=link_key)
+    except (BaseError, OSError, ValueError) as error:
+        raise ReportStoreError(f"{address}: {type(error).__name__}") from None
+
+
+def report_name(request_id: str, created_at_ms: int) -> str:
+    """Return the file name that users see."""
+    return f"Email-Account_Bulk_Report_{request_id}_{created_at_ms}.csv"
