@@ -184,7 +184,7 @@ class Settings:
                     values[entry.name] = entry.metadata["parse"](text)
                 except ValueError as error:
                     problems.append(f"{variable} {error}")
-        # The client's two variables share the prefix and belong to the command line (app/client.py).
+        # The variables of the command line share the prefix (app/cli).
         strangers = {name for name in environ if name.startswith(PREFIX)} - set(known) - CLIENT_VARIABLES
         problems += [f"{name} is not a setting" for name in sorted(strangers)]
         if problems:
@@ -192,7 +192,7 @@ class Settings:
         return cls(**values)
 
 
-CLIENT_VARIABLES = frozenset({"BULK_CONNECT_URL", "BULK_CONNECT_API_KEY"})
+CLIENT_VARIABLES = frozenset({"BULK_CONNECT_URL", "BULK_CONNECT_API_KEY", "BULK_CONNECT_PASSWORD"})
 
 
 @dataclass(frozen=True)
