@@ -22,9 +22,6 @@ from app.login.trace import Deadlines, Trail
 from app.model import Certificate, Checked, Failure, FailureKind, Login, Protocol, Reply, Stage
 from app.settings import Settings
 
-LEAVE_SECONDS = 1.0
-"""How long a good-bye is waited for."""
-
 # After these somebody who speaks the protocol still listens.
 _TALKING = frozenset(
     {
@@ -154,7 +151,7 @@ class _Check:
         if self._session is None:
             return
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(LEAVE_SECONDS):
+            async with asyncio.timeout(self._tools.deadlines.leave):
                 await self._session.leave()
 
     async def _look_at_certificate(self, failure: Failure) -> Failure:

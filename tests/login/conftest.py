@@ -78,8 +78,7 @@ def real(authority: Authority, tokens: TokenServer) -> Iterator[RealServers]:
             imap.stop()
             pytest.skip(str(reason))
         yield RealServers(imap, smtp)
-        smtp.stop()
-        imap.stop()
+        process.stop(smtp.server, smtp.auth.server, imap.server)
 
 
 @pytest.fixture(scope="session")

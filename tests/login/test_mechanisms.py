@@ -33,8 +33,7 @@ def poorer(authority: Authority) -> Iterator[dict[Mechanism, postfix.Handle]]:
         except process.UnavailableError as reason:
             pytest.skip(str(reason))
         finally:
-            for handle in started.values():
-                handle.stop()
+            process.stop(*[server for handle in started.values() for server in (handle.server, handle.auth.server)])
 
 
 @pytest.mark.parametrize("username", USERS)

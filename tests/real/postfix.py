@@ -99,8 +99,7 @@ class Handle:
         return len(re.findall(r"SASL \S+ authentication failed", self.log.read_text(errors="replace")))
 
     def stop(self) -> None:
-        process.stop(self.server)
-        self.auth.stop()
+        process.stop(self.server, self.auth.server)
 
 
 def start(

@@ -87,12 +87,14 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server: kindly, then by force."""
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+def stop(*processes: subprocess.Popen[bytes]) -> None:
+    """End servers: kindly, all at once, then by force."""
+    for each in processes:
+        if each.stdin is not None:
+            each.stdin.close()
+    for each in processes:
+        try:
+            each.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(each.pid, signal.SIGKILL)
+            each.wait(10)
