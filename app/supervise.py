@@ -47,13 +47,14 @@ class ServerDied(Exception):  # noqa: N818 - an event, told to the caller that c
 
 @dataclass(slots=True)
 class Service:
-    """The processes of one service: `commands` are names to arguments of `python -m app`."""
+    """The processes of one service: `commands` are names to arguments of `program`."""
 
     commands: Mapping[str, tuple[str, ...]]
     environ: Mapping[str, str]
     base_url: str
     server_died: Callable[[], str] = lambda: ""
     """Returns the name of a server of our own that died; empty: none."""
+    program: tuple[str, ...] = (sys.executable, "-m", "app")
     output: IO[bytes] | None = None
     """Where the processes' words go; None: where ours go."""
     running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
@@ -97,9 +98,7 @@ class Service:
         while True:
             started_at = loop.time()
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "app",
+                *self.program,
                 *self.commands[name],
                 env=dict(self.environ),
                 stdin=asyncio.subprocess.DEVNULL,
