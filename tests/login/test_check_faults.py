@@ -327,6 +327,17 @@ async def test_bad_certificates_are_told_apart_and_shown(
     assert not any(b"AUTH" in line for line in server.lines)
 
 
+@pytest.mark.parametrize("protocol", [SMTP, IMAP])
+async def test_refused_certificate_is_looked_at_once_for_many_rows(
+    protocol: Protocol, quick: Tools, bad_pairs: dict[str, Pair]
+) -> None:
+    async with serve([Do.READ], tls=context_of(bad_pairs["wrong-name"]), is_implicit=True) as server:
+        checks = [await try_login(quick, protocol, SSL, server.port) for _ in range(3)]
+    assert all(checked.failure and checked.failure.certificate for checked in checks)
+    # Refused handshakes end before the script begins: what is counted here are the looks.
+    assert server.calls == 1
+
+
 async def test_old_tls_is_told(quick: Tools, good_pair: Pair) -> None:
     old = context_of(good_pair)
     old.set_ciphers("ALL:@SECLEVEL=0")
