@@ -1,9 +1,10 @@
 """I/O (its turns wait): how hard a mail host is knocked at, from one worker process.
 
-Each pace key (a provider, else a host) has a limit on concurrent checks for each protocol. It starts modest, grows by one for each
-round of good answers, halves when the host says that it is too much or refuses and resets connections in a burst, and
+Each pace key (a provider, else a host) has, for each protocol, a limit on concurrent checks. It starts modest, grows
+while answers are good, halves when the host says that it is too much or refuses and resets connections in a burst, and
 pauses then, longer each time (AIMD, as TCP: RFC 5681, section 3.1). Refused logins on a small host slow it down, since
 many ban an address after ten. A host that falls silent keeps a few slots, so that it cannot hold up the others.
+The decisions are in `Gate`, which is given the time; `Pace` only waits.
 The decisions are in `Gate`, which is given the time; `Pace` only waits.
 """
 

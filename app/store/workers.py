@@ -10,6 +10,7 @@ _BEAT: Final = bind("beat")
 _BURY_WORKERS: Final = bind("bury_workers")
 _END_DRAIN: Final = bind("end_drain")
 _FREE_ROWS: Final = bind("free_rows")
+_HAS_QUEUED_ROWS: Final = bind("has_queued_rows")
 _LEAVE_WORKER: Final = bind("leave_worker")
 _LIST_REPORTS_TO_RING: Final = bind("list_reports_to_ring")
 _LIST_REQUESTS_TO_RING: Final = bind("list_requests_to_ring")
@@ -41,6 +42,12 @@ async def end_drain(db: Database, request_id: UUID, worker_id: UUID) -> None:
 async def free_rows(db: Database) -> int:
     """Give back the rows of workers that are no more. Returns how many."""
     return len(await _FREE_ROWS.many(db))
+
+
+async def has_queued_rows(db: Database, request_id: UUID) -> bool:
+    """Tell whether a request has rows that may be claimed now."""
+    record = await _HAS_QUEUED_ROWS.one(db, request_id)
+    return bool(record["has_rows"])
 
 
 async def leave_worker(db: Database, worker_id: UUID) -> None:

@@ -59,3 +59,8 @@ WITH mine AS (
 SELECT EXISTS (SELECT FROM mine) AS is_new,
     (SELECT count(*) FROM workers w WHERE w.id <> $2
         AND NOT EXISTS (SELECT FROM drains d WHERE d.worker_id = w.id AND d.request_id = $1))::integer AS others;
+
+-- name: has_queued_rows :one
+-- Whether a request has rows that may be claimed now.
+-- params: request_id uuid
+SELECT EXISTS (SELECT FROM request_rows WHERE request_id = $1 AND state = 'queued') AS has_rows;
