@@ -6,6 +6,7 @@ CONTRACT section 7: 2 for what the caller got wrong, 3 for a service that cannot
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ class Client:
     """One connection to a service, as one API key."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
+        """`base_url`: with or without a final slash.
+
+        Raises:
+            ClientError: it is no address of a service.
+        """
+        if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", base_url):
+            raise ClientError(f"{base_url} is not the address of a service; it must begin with http:// or https://")
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._session: aiohttp.ClientSession | None = None
@@ -160,8 +168,6 @@ class Client:
                 body = await answer.read()
                 if not 200 <= answer.status < 300:
                     raise _refusal(answer.status, body, self._base_url)
-        except (aiohttp.InvalidURL, ValueError):
-            raise ClientError(f"{self._base_url} is not the address of a service") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
         decoded = _decode(body)
