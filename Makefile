@@ -111,7 +111,7 @@ cover: $(DEV) ## all tests, with the branches they reach: 100 % of the pure part
 	@$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=100
 
 .PHONY: check
-check: lint types arch cover ## everything that CI runs
+check: lint types arch test ## everything that CI runs
 
 .PHONY: lint
 lint: $(DEV) ## style and likely mistakes (ruff)

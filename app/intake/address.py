@@ -109,6 +109,11 @@ def login_key(address: str) -> str:
     return unicodedata.normalize("NFC", address).casefold()
 
 
+def load_suffixes() -> None:
+    """Read the public suffix list now rather than with the first host: it takes a tenth of a second."""
+    _suffixes()
+
+
 @cache
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()

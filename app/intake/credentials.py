@@ -17,7 +17,10 @@ APP_PASSWORD_PROVIDERS: Final = frozenset({"gmail", "gsuite", "google_relay"})
 
 def mend_password(name: str, password: str, provider: str) -> tuple[str, list[Correction]]:
     """Return the password to use, and what to tell of it. Cells never stand in what is told."""
-    if provider in APP_PASSWORD_PROVIDERS and _APP_PASSWORD.fullmatch(password.strip()):
+    is_google = provider in APP_PASSWORD_PROVIDERS
+    if not is_google and _is_plain(password):
+        return password, []
+    if is_google and _APP_PASSWORD.fullmatch(password.strip()):
         reason = "Google shows app passwords with blanks that are not part of them; they were taken out."
         return re.sub(r"\s", "", password), [Correction(name, "with blanks", "without blanks", reason)]
     warnings = []
@@ -33,3 +36,8 @@ def mend_password(name: str, password: str, provider: str) -> tuple[str, list[Co
         Correction(name, "as given", "as given", f"The password {warning}; it was used just as it stands.")
         for warning in warnings
     ]
+
+
+def _is_plain(password: str) -> bool:
+    """Tell whether a password, which is not empty, bears no marks at all; most do not."""
+    return password.isascii() and password[0] not in "' " and password[-1] != " "

@@ -19,9 +19,12 @@ PASSWORD_IS_USERNAME: Final = frozenset({"postmark"})
 """Where the server API token is both user name and password."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Preset:
-    """One provider. `auth`: password, app_password, oauth, or none (no mail programs at all)."""
+    """One provider; there is one object for each.
+
+    `auth`: password, app_password, oauth, or none (no mail programs at all).
+    """
 
     slug: str
     name: str
@@ -52,6 +55,11 @@ class Preset:
 
     def username_rule(self, protocol: Protocol) -> str:
         return self.smtp_username if protocol is Protocol.SMTP else self.imap_username
+
+
+def load_presets() -> None:
+    """Read the file now rather than with the first row."""
+    _tables()
 
 
 @lru_cache(maxsize=1024)

@@ -5,72 +5,90 @@ ports. What the network must tell (MX, SRV, autoconfig) stays empty and is found
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
 
-from app.intake.address import HostParts, organisation_of, split_domain
+from app.intake.address import REMEMBERED, load_suffixes, organisation_of, split_domain
+from app.intake.carried import read_carried, read_extra
 from app.intake.credentials import mend_password
-from app.intake.encryption import USUAL_PORTS, is_port_needed, parse_encryption
-from app.intake.fields import Reading
-from app.intake.presets import (
-    FIXED_USERNAMES,
-    PASSWORD_IS_USERNAME,
-    Preset,
-    find_preset,
-    find_preset_by_domain,
-    find_preset_by_host,
-)
-from app.model import Correction, Encryption, Protocol, Row, RowError, Secret, Secrets, Server, Side, Source
+from app.intake.fields import SECRET_FIELDS
+from app.intake.fill import Filled, Known, fill_server, fill_username
+from app.intake.presets import find_preset, find_preset_by_domain, load_presets
+from app.intake.reading import Reading
+from app.model import Correction, Protocol, Row, RowError, Secret, Secrets, Side, Source
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of the provider: by the row's own word, or by the address's domain."""
+class _Names:
+    """The fields of one side."""
 
-    preset: Preset | None
-    source: Source
+    protocol: Protocol
+    switch: str
+    address: str
+    username: str
+    password: str
+    token: str
+    host: str
+    port: str
+    encryption: str
+
+
+def _name(protocol: Protocol) -> _Names:
+    parts = ("EmailAddress", "UserName", "Password", "AccessToken", "Host", "Port", "Encryption")
+    return _Names(protocol, protocol.value, *(f"{protocol}{part}" for part in parts))
+
+
+_SMTP: Final = _name(Protocol.SMTP)
+_IMAP: Final = _name(Protocol.IMAP)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One side while it is read."""
+
+    names: _Names
+    wanted: bool
+    address: str = ""
+    username: str = field(default="", repr=False)
+    server: Filled = field(default_factory=Filled)
+    secret: str = field(default="", repr=False)
+    is_token: bool = False
+    lends: bool = True
+    """Whether its user name and credential may serve the other side."""
 
 
 def read_row(values: Mapping[str, object], number: int) -> Row:
     """Read entry `number` (from 1). What is wrong stands in the row's `errors`."""
     reading = Reading(number, values)
-    addresses = {side: reading.address(f"{side}EmailAddress") for side in ("smtp", "imap")}
-    usernames = {side: reading.text(f"{side}UserName") for side in ("smtp", "imap")}
-    for side in ("smtp", "imap"):
-        if not addresses[side] and usernames[side].count("@") == 1:
-            addresses[side] = reading.address(f"{side}UserName")
-    email = addresses["smtp"] or addresses["imap"]
-    if not email and not any(error.field.endswith("EmailAddress") for error in reading.errors):
-        reading.fail("smtpEmailAddress", "missing", "smtpEmailAddress is missing, and so is imapEmailAddress.")
-    known = _find_provider(reading, email)
-    hosts = {side: reading.host(f"{side}Host") for side in ("smtp", "imap")}
-    wanted = _wanted(reading, known, hosts)
-    secrets = _read_secrets(reading, wanted, known)
-    smtp, imap = (
-        _fill_side(
-            reading,
-            protocol,
-            known,
-            wanted=wanted[protocol],
-            address=addresses[protocol] or email,
-            usernames=(usernames[protocol], usernames["imap" if protocol == "smtp" else "smtp"]),
-            host=hosts[protocol],
-            secret=secrets.smtp if protocol == "smtp" else secrets.imap,
-        )
-        for protocol in (Protocol.SMTP, Protocol.IMAP)
+    smtp, imap = _Draft(_SMTP, reading.switch("smtp")), _Draft(_IMAP, reading.switch("imap"))
+    if not smtp.wanted and not imap.wanted:
+        reading.fail("smtp", "value", "smtp and imap are both false: nothing is left to check.")
+    smtp.username, imap.username = reading.text("smtpUserName"), reading.text("imapUserName")
+    email = _read_addresses(reading, smtp, imap)
+    known = _read_provider(reading, email)
+    _read_servers(reading, known, smtp, imap)
+    _read_secrets(reading, smtp, imap)
+    theirs, ours = (smtp.username if smtp.lends else "", imap.username)
+    sides = _finish(reading, known, smtp, ours, imap), _finish(reading, known, imap, theirs, smtp)
+    secrets = Secrets(
+        Secret(smtp.secret) if smtp.secret else None,
+        Secret(imap.secret) if imap.secret else None,
+        smtp.is_token,
+        imap.is_token,
     )
-    provider = known.preset or find_preset_by_host(smtp.host or imap.host)
-    slug = provider.slug if provider is not None and provider.slug != "other" else ""
+    slug = _provider_of(known, smtp, imap)
     return Row(
         row=number,
         email=email,
         external_id=reading.text("externalId"),
         provider=slug,
-        pace_key=slug or organisation_of(smtp.host or imap.host or split_domain(email)[1]),
-        smtp=smtp,
-        imap=imap,
+        pace_key=slug or organisation_of(smtp.server.host or imap.server.host or split_domain(email)[1]),
+        smtp=sides[0],
+        imap=sides[1],
         secrets=secrets,
-        details=reading.carried(),
-        extra=reading.extra(),
+        details=read_carried(reading),
+        extra=read_extra(reading),
         errors=tuple(reading.errors),
         corrections=tuple(reading.corrections),
     )
@@ -78,169 +96,121 @@ def read_row(values: Mapping[str, object], number: int) -> Row:
 
 def not_an_object(number: int, kind: str) -> Row:
     """Return the row of an entry that is no object."""
-    error = RowError(number, "", "type", f"Row {number} must be an object with an account's fields, not {kind}.")
+    return broken_row(number, f"Row {number} must be an object with an account's fields, not {kind}.")
+
+
+def broken_row(number: int, message: str) -> Row:
+    """Return the row of an entry that cannot be read at all."""
+    error = RowError(number, "", "type", message)
     return Row(number, "", "", "", "", Side(), Side(), Secrets(), {}, {}, (error,))
 
 
-def _find_provider(reading: Reading, email: str) -> _Known:
+def warm_up() -> None:
+    """Read the tables now, so that the first request does not wait for them."""
+    load_presets()
+    load_suffixes()
+
+
+def _read_addresses(reading: Reading, smtp: _Draft, imap: _Draft) -> str:
+    """Read both addresses and return the one that names the account; a user name may serve where there is none."""
+    values = reading.values
+    smtp.address = reading.address("smtpEmailAddress")
+    same = values.get("imapEmailAddress") == values.get("smtpEmailAddress")
+    imap.address = smtp.address if same else reading.address("imapEmailAddress")
+    if not smtp.address and not imap.address and not reading.errors:
+        draft = smtp if smtp.username.count("@") == 1 else imap
+        if draft.username.count("@") == 1:
+            draft.address = reading.address(draft.names.username)
+        else:
+            reading.fail("smtpEmailAddress", "missing", "smtpEmailAddress is missing, and so is imapEmailAddress.")
+    email = smtp.address or imap.address
+    smtp.address, imap.address = smtp.address or email, imap.address or email
+    return email
+
+
+def _read_provider(reading: Reading, email: str) -> Known:
     name = reading.text("emailServiceProvider")
+    if name and find_preset(name) is None:
+        reason = "No provider of that name is known; the settings are found from the address instead."
+        reading.corrections.append(Correction("emailServiceProvider", name, name, reason))
+    return _find_known(name, split_domain(email)[1])
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _find_known(name: str, domain: str) -> Known:
     preset = find_preset(name) if name else None
     if preset is not None and preset.slug != "other":
-        return _Known(preset, Source.PRESET)
-    if name and preset is None:
-        reason = "No provider of that name is known; the address's domain was asked instead."
-        reading.corrections.append(Correction("emailServiceProvider", name, "", reason))
-    return _Known(find_preset_by_domain(split_domain(email)[1]), Source.DOMAIN_PRESET)
+        return Known(preset, Source.PRESET)
+    return Known(find_preset_by_domain(domain), Source.DOMAIN_PRESET)
 
 
-def _wanted(reading: Reading, known: _Known, hosts: Mapping[str, HostParts]) -> dict[str, bool]:
-    """Tell which sides are to be checked. A provider that only sends has no IMAP side, unless the row names one."""
-    wanted = {side: reading.switch(side) for side in ("smtp", "imap")}
-    if not any(wanted.values()):
-        reading.fail("smtp", "value", "smtp and imap are both false: nothing is left to check.")
-    preset = known.preset
-    if preset is not None and known.source is Source.PRESET and preset.auth != "none":
-        sends_only = preset.imap is None and preset.smtp is not None
-        names_imap = hosts["imap"].host or reading.values.get("imapPassword") or reading.values.get("imapUserName")
-        wanted["imap"] = wanted["imap"] and not (sends_only and not names_imap)
-    return wanted
+def _read_servers(reading: Reading, known: Known, smtp: _Draft, imap: _Draft) -> None:
+    """Read both servers. Where SMTP is at a service that only sends, IMAP is wanted only if the row speaks of it."""
+    if smtp.wanted:
+        _read_server(reading, known, smtp)
+        preset = smtp.server.preset
+        if preset is not None and preset.imap is None and preset.smtp is not None:
+            smtp.lends = False
+            is_named = known.source is Source.PRESET or preset.smtp_username == "other"
+            if is_named and not (reading.values.get("imapHost") or reading.values.get("imapPassword")):
+                imap.wanted = False
+    if imap.wanted:
+        _read_server(reading, known, imap)
 
 
-def _read_secrets(reading: Reading, wanted: Mapping[str, bool], known: _Known) -> Secrets:
-    slug = known.preset.slug if known.preset is not None else ""
+def _read_server(reading: Reading, known: Known, draft: _Draft) -> None:
+    names = draft.names
+    host, port, word = reading.text(names.host), reading.port(names.port), reading.word(names.encryption)
+    draft.server = fill_server(names.protocol, known, split_domain(draft.address)[1], host, port, word)
+    for field_name, code, message in draft.server.problems:
+        if draft.address or code != "missing":
+            reading.fail(field_name, code, message)
+
+
+def _read_secrets(reading: Reading, smtp: _Draft, imap: _Draft) -> None:
+    """Read the credentials; one side's serve the other where it has none. A side that is not wanted keeps none."""
     shared = reading.secret("accessToken")
-    found: dict[str, tuple[str, bool]] = {}
-    for side in ("smtp", "imap"):
-        token = reading.secret(f"{side}AccessToken") or shared
-        password = reading.secret(f"{side}Password")
-        if password and not token:
-            password, told = mend_password(f"{side}Password", password, slug)
-            reading.corrections += told if wanted[side] else []
-        found[side] = (token, True) if token else (password, False)
-    bad = {error.field for error in reading.errors}
-    for side, other in (("smtp", "imap"), ("imap", "smtp")):
-        if not found[side][0]:
-            found[side] = found[other]
-        if wanted[side] and not found[side][0] and not bad & {f"{side}Password", f"{other}Password", "accessToken"}:
-            reading.fail(f"{side}Password", "missing", f"{side}Password is missing, and no access token is given.")
-    secrets = {side: Secret(text) if text and wanted[side] else None for side, (text, _) in found.items()}
-    return Secrets(secrets["smtp"], secrets["imap"], found["smtp"][1], found["imap"][1])
+    for draft in (smtp, imap):
+        names = draft.names
+        password, token = reading.secret(names.password), reading.secret(names.token) or shared
+        if password and not token and draft.wanted:
+            slug = draft.server.preset.slug if draft.server.preset is not None else ""
+            password, told = mend_password(names.password, password, slug)
+            reading.corrections += told
+        draft.secret, draft.is_token = (token, True) if token else (password, False)
+    for draft, other in ((smtp, imap), (imap, smtp)):
+        if not draft.secret and draft.wanted and other.secret and other.lends:
+            draft.secret, draft.is_token = other.secret, other.is_token
+        elif not draft.secret and draft.wanted and not reading.has_failed(*SECRET_FIELDS):
+            name = draft.names.password
+            reading.fail(name, "missing", f"{name} is missing, and no access token is given.")
+    for draft in (smtp, imap):
+        if not draft.wanted:
+            draft.secret, draft.is_token = "", False
 
 
-def _fill_side(
-    reading: Reading,
-    protocol: Protocol,
-    known: _Known,
-    *,
-    wanted: bool,
-    address: str,
-    usernames: tuple[str, str],
-    host: HostParts,
-    secret: Secret | None,
-) -> Side:
-    port = reading.port(f"{protocol}Port")
-    word = reading.text(f"{protocol}Encryption")
-    if not wanted:
-        return Side(wanted=False, address=address)
-    sources: dict[str, Source] = {}
-    server = _fill_server(reading, protocol, known, host, port, word, address, sources)
-    username = _fill_username(reading, protocol, known, usernames, address, secret, sources)
-    return Side(True, address, username, server.host, server.port, server.encryption, sources)
+def _finish(reading: Reading, known: Known, draft: _Draft, other_username: str, other: _Draft) -> Side:
+    if not draft.wanted:
+        return Side(wanted=False, address=draft.address)
+    names, server = draft.names, draft.server
+    source = known.source if server.preset is known.preset else Source.PRESET
+    username = fill_username(names.protocol, server.preset, source, draft.username, other_username, draft.address)
+    if username.problem is not None and draft.address:
+        reading.fail(*username.problem)
+    is_own = draft.secret != other.secret or reading.values.get(names.password) or reading.values.get(names.token)
+    sources = {
+        **server.sources,
+        "username": username.source,
+        "password": Source.ROW if is_own or reading.values.get("accessToken") else Source.OTHER_SIDE,
+    }
+    return Side(True, draft.address, username.text, server.host, server.port, server.encryption, sources)
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    host: str = ""
-    port: int = 0
-    encryption: Encryption | None = None
-
-
-def _fill_server(
-    reading: Reading,
-    protocol: Protocol,
-    known: _Known,
-    host: HostParts,
-    port: int,
-    word: str,
-    address: str,
-    sources: dict[str, Source],
-) -> _Server:
-    preset = known.preset.server(protocol, split_domain(address)[1]) if known.preset is not None else None
-    name, port = host.host, port or host.port
-    if word and parse_encryption(word, port) is None:
-        reading.fail(
-            f"{protocol}Encryption", "value", f'{protocol}Encryption must be ssl, starttls or none, not "{word}".'
-        )
-    if name:
-        sources["host"] = Source.ROW
-    elif preset is not None:
-        name = preset.host
-        sources["host"] = known.source
-    elif not address and not reading.errors:
-        reading.fail(f"{protocol}Host", "missing", f"{protocol}Host is missing.")
-    if not name:
-        own = parse_encryption(word, port) if word or port else None
-        return _Server("", port, own)
-    same = preset if preset is not None and preset.host == name else None
-    if port:
-        sources["port"] = Source.ROW
-    if word or host.is_tls:
-        sources["encryption"] = Source.ROW
-    encryption = _read_encryption(protocol, word, port, same, is_tls=host.is_tls)
-    if not port:
-        port, sources["port"] = _choose_port(protocol, encryption, same, known)
-    if "encryption" not in sources:
-        sources["encryption"] = known.source if same is not None and same.port == port else Source.USUAL
-    return _Server(name, port, encryption)
-
-
-def _read_encryption(protocol: Protocol, word: str, port: int, same: Server | None, *, is_tls: bool) -> Encryption:
-    if is_tls and not word:
-        return Encryption.SSL
-    if not word and same is not None and port in {0, same.port}:
-        return same.encryption
-    if word and not port and is_port_needed(word):
-        # `tls` with no port: the provider's port tells; else the protocol's own STARTTLS port.
-        port = same.port if same is not None else USUAL_PORTS[protocol, Encryption.STARTTLS]
-    return parse_encryption(word, port) or Encryption.SSL
-
-
-def _choose_port(protocol: Protocol, encryption: Encryption, same: Server | None, known: _Known) -> tuple[int, Source]:
-    if same is not None and same.encryption is encryption:
-        return same.port, known.source
-    for server in known.preset.alternatives(protocol) if known.preset is not None and same is not None else ():
-        if server.encryption is encryption:
-            return server.port, known.source
-    return USUAL_PORTS[protocol, encryption], Source.USUAL
-
-
-def _fill_username(
-    reading: Reading,
-    protocol: Protocol,
-    known: _Known,
-    usernames: tuple[str, str],
-    address: str,
-    secret: Secret | None,
-    sources: dict[str, Source],
-) -> str:
-    own, other = usernames
-    slug = known.preset.slug if known.preset is not None else ""
-    rule = known.preset.username_rule(protocol) if known.preset is not None else "address"
-    if own:
-        sources["username"] = Source.ROW
-        return own
-    if protocol is Protocol.SMTP and slug in FIXED_USERNAMES:
-        sources["username"] = known.source
-        return FIXED_USERNAMES[slug]
-    if protocol is Protocol.SMTP and slug in PASSWORD_IS_USERNAME and secret is not None:
-        # The token is its own user name: the check fills it in, so that it stays sealed here.
-        sources["username"] = known.source
-        return ""
-    if other:
-        sources["username"] = Source.OTHER_SIDE
-        return other
-    if rule == "other":
-        reading.fail(f"{protocol}UserName", "missing", f"{protocol}UserName is missing: this provider's is no address.")
-        return ""
-    sources["username"] = known.source if known.preset is not None else Source.ADDRESS
-    return split_domain(address)[0] if rule == "localpart" else address
+def _provider_of(known: Known, *drafts: _Draft) -> str:
+    """Return the slug of whoever runs the row's servers: the named one, else the hosts', else the domain's."""
+    if known.preset is not None and known.source is Source.PRESET:
+        return known.preset.slug
+    for draft in drafts:
+        if draft.wanted and draft.server.preset is not None:
+            return draft.server.preset.slug
+    return ""

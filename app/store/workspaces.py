@@ -83,10 +83,7 @@ async def get_caller(db: Database, key_hash: bytes) -> Caller | None:
 
 async def list_api_keys(db: Database) -> list[ApiKey]:
     """Return all keys, oldest first."""
-    return [
-        ApiKey(scopes=tuple(record["scopes"]), **{name: record[name] for name in record.keys() - {"scopes"}})
-        for record in await _LIST_API_KEYS.many(db)
-    ]
+    return [ApiKey(**{**record, "scopes": tuple(record["scopes"])}) for record in await _LIST_API_KEYS.many(db)]
 
 
 async def revoke_api_key(db: Database, id_or_prefix: str) -> list[str]:
