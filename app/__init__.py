@@ -1,7 +1,7 @@
 """bulk-connect: mailboxes in, logins checked, a report out. The line, file by file:
 
  1. api/guard.py            who asks, how much may they ask
- 2. api/requests.py         POST a connect request
+ 2. api/connect.py          POST a connect request
  3. intake/body.py          text to rows and row errors             (pure)
  4. intake/presets.py       domain to servers to try                (pure)
  5. store/requests.py       one transaction: request, rows, sealed credentials

@@ -23,7 +23,7 @@ CREATE TABLE api_keys (
 CREATE TABLE requests (
     id uuid PRIMARY KEY,
     workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-    kind text NOT NULL DEFAULT 'connect' CHECK (kind IN ('connect', 'retry', 'reconnect')),
+    kind text NOT NULL DEFAULT 'connect' CHECK (kind IN ('connect', 'retry', 'reconnect', 'single')),
     parent_id uuid REFERENCES requests (id) ON DELETE SET NULL, -- the request this one retries; NULL: none
     name text NOT NULL DEFAULT '',
     save text NOT NULL CHECK (save IN ('connected', 'all', 'none')),

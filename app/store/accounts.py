@@ -10,6 +10,7 @@ from uuid import UUID
 from app.model import Side
 from app.store.db import Database, NotFound, bind, new_id
 
+_COUNT_ACCOUNTS: Final = bind("count_accounts")
 _DELETE_ACCOUNT: Final = bind("delete_account")
 _GET_ACCOUNT: Final = bind("get_account")
 _LIST_ACCOUNTS: Final = bind("list_accounts")
@@ -89,6 +90,11 @@ async def list_accounts(
     """Return accounts by address; empty filters let all through."""
     found = await _LIST_ACCOUNTS.many(db, workspace_id, after_email, status, search, limit, offset)
     return [AccountRecord(*record) for record in found]
+
+
+async def count_accounts(db: Database, workspace_id: UUID, *, status: str = "", search: str = "") -> int:
+    """Return how many accounts pass the filters."""
+    return int((await _COUNT_ACCOUNTS.one(db, workspace_id, status, search))["count"])
 
 
 async def get_account(db: Database, workspace_id: UUID, account_id: UUID) -> AccountRecord:

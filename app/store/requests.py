@@ -12,12 +12,15 @@ from app.seal import Sealer, row_binding
 from app.store.db import Database, NotFound, bind, transaction
 
 _CANCEL_REQUEST: Final = bind("cancel_request")
+_COUNT_REQUESTS: Final = bind("count_requests")
+_COUNT_ROWS_WITH_CODE: Final = bind("count_rows_with_code")
 _GET_REQUEST: Final = bind("get_request")
 _GET_REQUEST_FOR_JOB: Final = bind("get_request_for_job")
 _INSERT_REQUEST: Final = bind("insert_request")
 _LIST_EXPIRED_REQUESTS: Final = bind("list_expired_requests")
 _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _LIST_REQUESTS: Final = bind("list_requests")
+_LIST_VERSIONS: Final = bind("list_versions")
 _MARK_REPORT_WRITTEN: Final = bind("mark_report_written")
 _PURGE_REQUEST: Final = bind("purge_request")
 _PURGE_SECRETS: Final = bind("purge_secrets")
@@ -178,6 +181,22 @@ async def list_requests(
         _read_request(record)
         for record in await _LIST_REQUESTS.many(db, workspace_id, before_at, before_id, limit, offset)
     ]
+
+
+async def count_requests(db: Database, workspace_id: UUID) -> int:
+    """Return how many requests a workspace has."""
+    return int((await _COUNT_REQUESTS.one(db, workspace_id))["count"])
+
+
+async def count_rows_with_code(db: Database, request_id: UUID, outcome: str, code: str) -> int:
+    """Return how many rows ended in `code` on either side; `outcome` may be empty, or `pending`."""
+    return int((await _COUNT_ROWS_WITH_CODE.one(db, request_id, outcome, code))["count"])
+
+
+async def list_versions(db: Database, request_ids: Sequence[UUID]) -> dict[UUID, tuple[int, str]]:
+    """Return the version and the state of each request; one that is gone is missing."""
+    records = await _LIST_VERSIONS.many(db, request_ids)
+    return {record["id"]: (record["version"], record["state"]) for record in records}
 
 
 async def cancel_request(db: Database, workspace_id: UUID, request_id: UUID) -> tuple[int, bool]:

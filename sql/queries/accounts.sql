@@ -1,3 +1,9 @@
+-- name: count_accounts :one
+-- How many accounts of a workspace pass the filters; empty ones let all through.
+-- params: workspace_id uuid, status text, search text
+SELECT count(*)::integer AS count FROM accounts
+WHERE workspace_id = $1 AND ($2 = '' OR status = $2) AND ($3 = '' OR strpos(email, lower($3)) > 0);
+
 -- name: delete_account :one
 -- Delete an account of a workspace, its credentials with it.
 -- params: workspace_id uuid, id uuid

@@ -21,6 +21,19 @@ UPDATE requests q SET
 FROM counted c, target t WHERE q.id = t.id
 RETURNING q.id, c.n AS cancelled, q.pending_count;
 
+-- name: count_requests :one
+-- How many requests a workspace has.
+-- params: workspace_id uuid
+SELECT count(*)::integer AS count FROM requests WHERE workspace_id = $1;
+
+-- name: count_rows_with_code :one
+-- How many rows of a request ended in a code on either side; an empty outcome lets all through.
+-- params: request_id uuid, outcome text, code text
+SELECT count(DISTINCT c.row)::integer AS count
+FROM checks c JOIN request_rows r ON r.request_id = c.request_id AND r.row = c.row
+WHERE c.request_id = $1 AND c.code = $3
+    AND ($2 = '' OR r.outcome = $2 OR ($2 = 'pending' AND r.outcome IS NULL));
+
 -- name: get_request :one
 -- One request of a workspace, with its counts.
 -- params: workspace_id uuid, id uuid
@@ -102,6 +115,11 @@ WHERE r.request_id = $1 AND r.row > $2
     AND ($4 = '' OR s.code = $4 OR i.code = $4)
 ORDER BY r.row
 LIMIT $5;
+
+-- name: list_versions :many
+-- Where requests are that somebody watches.
+-- params: ids uuid[]
+SELECT id, version, state FROM requests WHERE id = ANY ($1);
 
 -- name: mark_report_written :one
 -- The report is in the store: the request is done. Only the first writer's report counts.

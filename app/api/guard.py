@@ -1,0 +1,58 @@
+"""I/O: who asks, and how much may they ask; place 1 on the line."""
+
+import secrets
+import string
+from typing import Final
+
+from aiohttp import web
+
+from app.api.context import API, CALLER, RATE_HEADERS
+from app.api.problem import Problem
+from app.model import Scope
+from app.seal import hash_api_key
+from app.store.workspaces import get_caller
+
+TRACE_ID_LIMIT: Final = 128
+_PLAIN: Final = frozenset(string.ascii_letters + string.digits + "-_.:/+=@")
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="bulk-connect"'}
+
+
+async def admit(http: web.Request, scope: Scope) -> None:
+    """Find out who asks, and put it on the call, with the headers that tell how much they may still ask.
+
+    Raises:
+        Problem: no key or a bad one (401), a missing scope (403), too many calls (429).
+    """
+    api = http.app[API]
+    text = read_key(http)
+    if not text:
+        words = "Send your API key: the header `x-api-key: KEY` or `Authorization: Bearer KEY`."
+        raise Problem(401, "no-key", words, headers=_CHALLENGE)
+    caller = await get_caller(api.db, hash_api_key(text))
+    if caller is None:
+        words = "This API key is not known, was revoked, or has expired."
+        raise Problem(401, "bad-key", words, headers=_CHALLENGE)
+    http[CALLER] = caller
+    rate = await api.rates.count(caller.key_id)
+    http[RATE_HEADERS] = rate.headers()
+    if rate.left < 0:
+        words = f"More than {rate.most} calls in a minute with this key. Try again in {rate.resets_in_seconds} s."
+        raise Problem(429, "rate-limit", words, headers={"Retry-After": str(rate.resets_in_seconds)})
+    if not caller.may(scope):
+        listed = ", ".join(sorted(caller.scopes)) or "none"
+        raise Problem(403, "scope", f"This API key lacks the scope {scope.value}. Its scopes: {listed}.")
+
+
+def read_key(http: web.Request) -> str:
+    """Return the API key of a call; empty: none."""
+    direct = http.headers.get("x-api-key", "").strip()
+    scheme, _, token = http.headers.get("Authorization", "").strip().partition(" ")
+    return direct or (token.strip() if scheme.lower() == "bearer" else "")
+
+
+def read_trace_id(http: web.Request) -> str:
+    """Return the call's X-Request-ID where it is fit for a log line and a header, else a new one."""
+    given = http.headers.get("X-Request-ID", "")
+    if given and len(given) <= TRACE_ID_LIMIT and _PLAIN.issuperset(given):
+        return given
+    return secrets.token_hex(16)

@@ -1,0 +1,88 @@
+"""I/O: reports as CSV: at any time from PostgreSQL, and the finished one from the report store by a signed link."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from app.api.context import API
+from app.api.parameters import read_outcome, read_query
+from app.api.problem import Problem
+from app.api.requests import find_request
+from app.enqueue import ring_report
+from app.report.rows import render_header, render_rows, report_file_name
+from app.reports import ReportStoreError
+from app.seal import is_link_valid
+from app.store.requests import RequestRecord, reopen_report
+from app.store.rows import iterate_row_results
+
+CSV: Final = "text/csv"
+
+
+async def report(http: web.Request) -> web.StreamResponse:
+    """Send what is known so far, filtered, under the report's own header."""
+    api = http.app[API]
+    outcome = read_outcome(read_query(http.query, {"outcome"}))
+    request = await find_request(http)
+    name = report_file_name(request.id, request.closed_at or request.created_at)
+    return await _send(http, name, _blocks(api.db, request, outcome))
+
+
+async def signed_report(http: web.Request) -> web.StreamResponse:
+    """Send a finished report to whoever holds a link that we signed."""
+    api = http.app[API]
+    path = http.match_info["path"]
+    expires, signature = http.query.get("expires", ""), http.query.get("signature", "")
+    is_number = expires.isascii() and expires.isdigit() and len(expires) < 15
+    if not is_number or not is_link_valid(path, int(expires), signature, api.reports.link_key, time.time()):
+        words = "This link has expired or is not whole. The status of the request gives a new one: reportURL."
+        raise Problem(403, "link", words)
+    name = path.rpartition("/")[2]
+    try:
+        size, blocks = await api.reports.stream(path)
+    except ReportStoreError:
+        await _have_written_again(http, name)
+        words = "The report's file is gone; it is being written again."
+        raise Problem(503, "report-gone", words, headers={"Retry-After": "5"}) from None
+    return await _send(http, name, blocks, size)
+
+
+async def _blocks(db: object, request: RequestRecord, outcome: str) -> AsyncIterator[bytes]:
+    yield render_header(request.columns).encode()
+    async for rows in iterate_row_results(db, request.id, outcome=outcome):
+        yield render_rows(rows, request.columns).encode()
+
+
+async def _send(
+    http: web.Request, name: str, blocks: AsyncIterator[bytes], size: int | None = None
+) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": f"{CSV}; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "private, no-store",
+        }
+    )
+    if size is not None:
+        response.content_length = size
+    # What can fail before the first byte is told as a problem, not as a file that breaks off.
+    first = await anext(blocks, b"")
+    await response.prepare(http)
+    await response.write(first)
+    async for block in blocks:
+        await response.write(block)
+    await response.write_eof()
+    return response
+
+
+async def _have_written_again(http: web.Request, name: str) -> None:
+    """Ask for a report once more; its name ends in the request's id and a time."""
+    api = http.app[API]
+    try:
+        request_id = UUID(name.rpartition("_")[0].rpartition("_")[2])
+    except ValueError:
+        return
+    await reopen_report(api.db, request_id)
+    await ring_report(api.queue, request_id)

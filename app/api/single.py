@@ -1,0 +1,75 @@
+"""I/O: one account, checked while the caller waits: a request of one row, on the same line as all others."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from app.api.answer import json_answer
+from app.api.body import read_body
+from app.api.connect import accept
+from app.api.context import API, CALLER, base_url
+from app.api.parameters import read_options, read_query
+from app.api.problem import Problem, faults_of
+from app.intake.row import read_row
+from app.model import Correction
+from app.report.payload import STATUS_PATH, render_single
+from app.report.rows import list_corrections_of
+from app.store.requests import get_request
+from app.store.rows import RowResult, list_row_results
+
+MOST_BYTES: Final = 256 * 1024
+SPARE_SECONDS: Final = 30.0
+"""On top of a check's own deadline: for its turn, and for one more try of what passes by itself."""
+
+
+async def connect_one(http: web.Request) -> web.Response:
+    """Check one account and answer how it ended; keep it when it works."""
+    api = http.app[API]
+    options = read_options(read_query(http.query, {"save", "onExisting", "autoCorrect"}))
+    row = read_row(_read_account(await read_body(http, MOST_BYTES)), 1)
+    if row.errors:
+        words = " ".join(error.message for error in row.errors)
+        raise Problem(422, "invalid-rows", words, faults=faults_of(row.errors))
+    workspace_id = http[CALLER].workspace_id
+    request_id, _ = await accept(api, workspace_id, options, [row], list(row.extra), kind="single")
+    location = {"Location": f"{base_url(http)}{STATUS_PATH}{request_id}"}
+    ends_at = asyncio.get_running_loop().time() + api.settings.check_timeout_seconds + SPARE_SECONDS
+    while True:
+        request = await get_request(api.db, workspace_id, request_id)
+        if not request.counts.pending:
+            break
+        left = ends_at - asyncio.get_running_loop().time()
+        if left <= 0 or api.is_leaving:
+            words = "The account is still being checked. Its status tells how it ends."
+            return json_answer({"message": words, "payload": {"requestId": str(request_id)}}, 202, location)
+        await api.watch.changed(request_id, request.version, request.state, left)
+    (found,) = await list_row_results(api.db, request_id, limit=1)
+    return json_answer(_render(found, str(request_id)), headers=location)
+
+
+def _render(found: RowResult, request_id: str) -> dict[str, object]:
+    body = render_single(
+        email=found.email,
+        outcome=found.outcome,
+        smtp=found.smtp,
+        imap=found.imap,
+        account_id=found.account_id,
+        corrections=[
+            Correction(entry["field"], entry["given"], entry["used"], entry["reason"])
+            for entry in list_corrections_of(found)
+        ],
+    )
+    payload = body["payload"]
+    assert isinstance(payload, dict)
+    return {**body, "payload": {"requestId": request_id, **payload}}
+
+
+def _read_account(body: bytes) -> dict[str, object]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, object])
+    except msgspec.ValidationError:
+        raise Problem(400, "body", "The body must be one account: a JSON object, as in {…}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Problem(400, "body", "The body is not JSON.") from None
