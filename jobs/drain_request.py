@@ -5,6 +5,7 @@ that ends frees its slot at once. Several workers may drain one request; each ca
 """
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import Mapping
@@ -57,8 +58,9 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
         await end_drain(worker.db, request_id, worker.id)
     except NotFound:
         return
-    except Unavailable as error:
-        _LOG.warning("drain.waits", request_id=str(request_id), error=str(error))
+    except (Unavailable, SealError) as error:
+        # Rows stay queued; the sweep rings again, also after the operator has brought back a secret key.
+        _LOG.warning("drain.waits", request_id=str(request_id), error=f"{type(error).__name__} {error}")
         return
     finally:
         worker.draining.discard(request_id)
@@ -87,7 +89,7 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand, others: int)
             await asyncio.sleep(PACED_SECONDS)  # the hosts of what is left have no room now
             continue
         if others and not has_called and len(claimed) == taken:
-            has_called = await ring_drain(worker.queue, request_id, defer_seconds=random.uniform(0.0, 0.2))  # noqa: S311
+            has_called = await ring_drain(worker.queue, request_id, defer_seconds=random.uniform(0.0, 0.2))  # noqa: S311 - spreads bells
         await _start_checks(worker, errand, claimed)
     return True
 
@@ -123,7 +125,16 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
         results = {of: side for (number, of), side in settled.items() if number == row.row and not _is_open(row, of)}
         task = asyncio.create_task(_check_row(worker, errand, row, results))
         worker.checks.add(task)
-        task.add_done_callback(worker.checks.discard)
+        task.add_done_callback(functools.partial(_end_check, worker, row))
+
+
+def _end_check(worker: WorkerContext, row: ClaimedRow, task: asyncio.Task[None]) -> None:
+    """A check that a defect of ours ended goes back as if its worker had died: counted, and never without end."""
+    worker.checks.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _LOG.error("check.failed", request_id=str(row.request_id), row=row.row, exc_info=error)
+        worker.recorder.add(hand_back(row, 0))
 
 
 async def _check_row(

@@ -1,6 +1,5 @@
 """I/O: around every call: its id, its log line, its metrics, and errors as problem documents."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -8,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from app.api.context import API, RATE_HEADERS, TRACE_ID
@@ -68,12 +67,6 @@ async def _handle(http: web.Request, handler: Handler) -> web.StreamResponse:
         return _refuse(http, _translate(http, error))
     except (web.RequestPayloadError, BadHttpMessage):
         return _refuse(http, Problem(400, "body", "The body cannot be read: it is cut off, or not encoded as it says."))
-    except (ConnectionResetError, ClientConnectionResetError, asyncio.CancelledError):
-        raise  # the caller has gone
-    except Exception:  # noqa: BLE001 - the last station: a defect of ours is told without its insides
-        _LOG.exception("call.failed")
-        words = "Something went wrong on our side. It is logged under this requestTraceId."
-        return _refuse(http, Problem(500, "internal", words))
 
 
 def _translate(http: web.Request, error: web.HTTPException) -> Problem:

@@ -8,9 +8,11 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
-from app.api.answer import answer, finish
+from app.api.answer import Handler, answer, finish
 from app.api.context import API, Api
+from app.api.problem import Problem
 from app.api.rates import Rates
 from app.api.routes import add_routes
 from app.api.watch import Watch
@@ -20,7 +22,7 @@ from app.metrics import serve_metrics
 from app.reports import open_report_store
 from app.seal import Keyring
 from app.settings import Settings
-from app.store.db import open_pool
+from app.store.db import StoreError, open_pool
 
 READY_SECONDS: Final = 0.5
 """After SIGTERM: for load balancers to see that we are not ready any more."""
@@ -82,9 +84,22 @@ async def opened(settings: Settings) -> AsyncIterator[Api]:
             await asyncio.wait_for(db.close(), 2)
 
 
+@web.middleware
+async def contain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn a defect of ours into a problem that tells nothing of its insides."""
+    try:
+        return await handler(request)
+    except (Problem, StoreError, web.HTTPException, web.RequestPayloadError, BadHttpMessage, ConnectionError):
+        raise
+    except Exception:  # noqa: BLE001 - a composition root: no defect may end in a bare connection
+        _LOG.exception("call.failed")
+        words = "Something went wrong on our side. It is logged under this requestTraceId."
+        raise Problem(500, "internal", words) from None
+
+
 def make_app(api: Api) -> web.Application:
     """Return the application with every route."""
-    app = web.Application(middlewares=[answer])
+    app = web.Application(middlewares=[answer, contain])
     app[API] = api
     app.on_response_prepare.append(finish)
     add_routes(app)

@@ -63,7 +63,7 @@ def _read_lines(path: Path, body: bytes) -> list[Json]:
 
 def _words(error: Exception) -> str:
     """msgspec names the place and never quotes the input."""
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return "nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {error}"
 
 
 def _read_sheet(path: Path, body: bytes) -> list[Json]:

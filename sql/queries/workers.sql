@@ -21,6 +21,11 @@ UPDATE request_rows r SET state = 'queued', worker_id = NULL
 WHERE r.state = 'checking' AND NOT EXISTS (SELECT FROM workers w WHERE w.id = r.worker_id)
 RETURNING r.request_id, r.row;
 
+-- name: has_queued_rows :one
+-- Whether a request has rows that may be claimed now.
+-- params: request_id uuid
+SELECT EXISTS (SELECT FROM request_rows WHERE request_id = $1 AND state = 'queued') AS has_rows;
+
 -- name: leave_worker :exec
 -- A worker ends by itself.
 -- params: id uuid
@@ -59,8 +64,3 @@ WITH mine AS (
 SELECT EXISTS (SELECT FROM mine) AS is_new,
     (SELECT count(*) FROM workers w WHERE w.id <> $2
         AND NOT EXISTS (SELECT FROM drains d WHERE d.worker_id = w.id AND d.request_id = $1))::integer AS others;
-
--- name: has_queued_rows :one
--- Whether a request has rows that may be claimed now.
--- params: request_id uuid
-SELECT EXISTS (SELECT FROM request_rows WHERE request_id = $1 AND state = 'queued') AS has_rows;
