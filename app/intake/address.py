@@ -126,5 +126,8 @@ _PLAIN: Final = re.compile(
 
 
 def _is_plain(text: str) -> bool:
-    """Tell whether an address is so plain that nothing needs asking (RFC 5321, section 4.1.2); most are."""
-    return len(text) <= 254 and text.find("@") <= 64 and _PLAIN.fullmatch(text) is not None
+    """Tell whether an address is so plain that nothing needs asking (RFC 5321, section 4.1.2); most are.
+
+    Two hyphens may be an international domain in its ASCII form (`xn--`), which is to be read.
+    """
+    return len(text) <= 254 and text.find("@") <= 64 and "--" not in text and _PLAIN.fullmatch(text) is not None
