@@ -117,6 +117,7 @@ class Reading:
     def number(self, name: str) -> float | None:
         """Return a number, None where absent."""
         value = self.values[name]
+        value = trim(value) if isinstance(value, str) else value
         try:
             number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
         except (ValueError, OverflowError):
