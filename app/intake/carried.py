@@ -25,7 +25,8 @@ from app.intake.fields import (
 from app.intake.reading import Reading
 
 _DEPTH_LIMIT: Final = 5
-_FREE: Final = frozenset(("tags", "metadata"))
+_WHOLE_NUMBERS: Final = range(-(2**63), 2**64)
+"""What can be written as JSON and read again by most; others are kept as text."""
 
 
 def read_carried(reading: Reading) -> dict[str, object]:
@@ -43,8 +44,10 @@ def read_carried(reading: Reading) -> dict[str, object]:
             value = reading.flag(name)
         elif name in NUMBER_FIELDS:
             value = reading.number(name)
-        elif name in _FREE:
-            value = _read_tags(reading) if name == "tags" else _read_metadata(reading)
+        elif name == "tags":
+            value = _read_tags(reading)
+        else:
+            value = _read_metadata(reading)
         if value is not None:
             details[name] = value
     return details
@@ -102,7 +105,9 @@ def _keep(value: object, depth: int) -> object:
         return _keep_object(value, depth)
     if depth > 0 and isinstance(value, list):
         return [_keep(entry, depth - 1) for entry in value]
-    return value if isinstance(value, bool | int | float) else None
+    if isinstance(value, int):
+        return value if value in _WHOLE_NUMBERS else str(value)
+    return value if isinstance(value, float) else None
 
 
 def _as_cell(value: object) -> str:
