@@ -213,7 +213,7 @@ def _judge(
         fault=Fault.NOBODY if is_ok else diagnosis.fault,
         is_retryable=not is_ok and diagnosis.is_retryable,
         stage=None if failure is None else failure.stage,
-        reply=str(reply) if reply is not None else (failure.detail if failure is not None else ""),
+        reply=str(reply) if reply is not None else "",
         remedy=render_remedy(Code.ALL_MAIL_HIDDEN, situation) if hides_mail else remedy,
         host=trace.server.host,
         port=trace.server.port,

@@ -105,11 +105,11 @@ def hand_back(claimed: ClaimedRow, duration_ms: int) -> RowRecord:
     )
 
 
-def is_kept(record: RowRecord, save: Save) -> bool:
-    """Tell whether an account comes of a row that ended."""
+def is_kept(record: RowRecord, save: Save, *, is_recheck: bool = False) -> bool:
+    """Tell whether an account comes of a row that ended. `is_recheck`: it is an account already."""
     if save is Save.NONE or record.state is not RowState.DONE:
         return False
-    return record.outcome is Outcome.CONNECTED or save is Save.ALL
+    return is_recheck or record.outcome is Outcome.CONNECTED or save is Save.ALL
 
 
 def make_account(

@@ -190,11 +190,14 @@ def _conclude(
     record = decide(row, verdict, settled, terms, _elapsed_ms(started))
     for side in record.sides:
         worker.metrics.count_check(side, row.provider)
-    if not is_kept(record, Save(errand.request.save)):
+    is_recheck = errand.request.kind == "reconnect"
+    if not is_kept(record, Save(errand.request.save), is_recheck=is_recheck):
         return record
     results = settled | {side.protocol: side for side in record.sides}
     workspace_id = errand.request.workspace_id
-    sealed = errand.account_sealer.seal(secrets, account_binding(workspace_id, row.email))
+    # An account that was only checked again keeps the credentials that it has.
+    binding = account_binding(workspace_id, row.email)
+    sealed = None if is_recheck else errand.account_sealer.seal(secrets, binding)
     return replace(record, account=make_account(workspace_id, row, verdict, results, sealed, secrets))
 
 

@@ -9,6 +9,8 @@ import structlog
 
 from app.enqueue import ring_drain, ring_report
 from app.reports import ReportStoreError
+from app.store.again import cancel_leftovers
+from app.store.idempotency import purge_keys
 from app.store.requests import list_expired_requests, purge_request, purge_secrets
 from app.store.workers import bury_workers, free_rows, list_reports_to_ring, list_requests_to_ring, make_due
 from jobs.context import WorkerContext
@@ -25,6 +27,8 @@ async def sweep(worker: WorkerContext) -> None:
     if buried or freed:
         _LOG.warning("sweep.freed", workers=len(buried), rows=freed)
     await make_due(worker.db)
+    for request_id in await cancel_leftovers(worker.db):
+        await ring_report(worker.queue, request_id)
 
 
 async def find_work(worker: WorkerContext) -> tuple[list[UUID], list[UUID]]:
@@ -45,6 +49,7 @@ async def ring_for_work(worker: WorkerContext, drain: Start, write: Start) -> No
 
 async def purge(worker: WorkerContext) -> None:
     """Destroy secrets and requests whose time is over."""
+    await purge_keys(worker.db)
     await purge_secrets(worker.db, timedelta(hours=worker.settings.secret_retention_hours))
     for request_id, path in await list_expired_requests(worker.db):
         if path is not None:

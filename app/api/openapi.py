@@ -4,15 +4,22 @@ from typing import Any, Final
 
 import app
 from app.api.parameters import MOST_PAGE_ROWS, PENDING
-from app.api.schemas import Schema, entry, flag, make_schemas, maybe, page_of, ref, text, whole, words
+from app.api.schemas import Schema, entry, flag, make_schemas, many, maybe, page_of, ref, text, whole, words
 from app.model import OnExisting, Outcome, Save, Scope
 
 _JSON: Final = "application/json"
+_ONCE: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "The same key and body within 24 h give the first answer again, and make nothing new.",
+}
 _PROBLEMS: Final = {
     400: "The call is wrong: the body as a whole, or a parameter.",
     401: "No API key, or one that is not known.",
     403: "The API key lacks the scope.",
     404: "No such thing in your workspace.",
+    409: "The first call with this Idempotency-Key is still being worked on, or the request does not allow it now.",
     408: "The body came too slowly.",
     413: "More rows or bytes than allowed; the limit is named.",
     415: "A Content-Type that is not served.",
@@ -21,6 +28,7 @@ _PROBLEMS: Final = {
     503: "Nothing can be stored or read now; nothing of the call was kept.",
 }
 _BODY_PROBLEMS: Final = (408, 413)
+_POST_PROBLEMS: Final = (400, *_BODY_PROBLEMS, 409, 422)
 
 
 def make_document() -> Schema:
@@ -62,26 +70,39 @@ def _connect_paths() -> Schema:
         "Connect an array of accounts; answered at once, checked in the background",
         Scope.CONNECT,
         ref("Accepted"),
-        parameters=options,
+        parameters=[*options, _ONCE],
         body=body,
-        problems=(400, *_BODY_PROBLEMS, 415, 422),
+        problems=(*_POST_PROBLEMS, 415),
     )
     listed = _operation("List requests, newest first", Scope.READ, page_of(ref("Request")), parameters=_page())
     single = _operation(
         "Check one account while you wait",
         Scope.CONNECT,
         _single_answer(),
-        parameters=choices,
+        parameters=[*choices, _ONCE],
         body={_JSON: {"schema": ref("Account")}},
-        problems=(400, *_BODY_PROBLEMS, 415, 422),
+        problems=(*_POST_PROBLEMS, 415),
     )
     still = {
         "description": "Still being checked; the status tells how it ends.",
         "content": _content({"type": "object"}),
     }
     single["responses"]["202"] = still
+    ids = entry({"emailAccountIds": many(text(), minItems=1)})
+    again = _operation(
+        "Check stored accounts again",
+        Scope.CONNECT,
+        ref("Accepted"),
+        parameters=[_ONCE],
+        body={_JSON: {"schema": ids}},
+        problems=_POST_PROBLEMS,
+    )
     base = "/v1/email-accounts"
-    return {f"{base}/connect": {"post": post, "get": listed}, f"{base}/smtp-imap/connect": {"post": single}}
+    return {
+        f"{base}/connect": {"post": post, "get": listed},
+        f"{base}/reconnect": {"post": again},
+        f"{base}/smtp-imap/connect": {"post": single},
+    }
 
 
 def _request_paths() -> Schema:
@@ -114,11 +135,31 @@ def _request_paths() -> Schema:
     cancel = _operation(
         "Take back rows that nobody checks yet", Scope.CONNECT, {"type": "object"}, parameters=[here], problems=(404,)
     )
+    mended = {"allOf": [ref("Account"), entry({"row": whole("As in the report.", minimum=1)})]}
+    retry = _operation(
+        "Check the failed rows again, with corrected fields where some are sent",
+        Scope.CONNECT,
+        ref("Accepted"),
+        parameters=[here, _ONCE],
+        body={_JSON: {"schema": {"type": "array", "items": mended}}},
+        problems=(404, *_POST_PROBLEMS),
+    )
+    retry["requestBody"]["required"] = False
+    events = _operation(
+        "The status as server-sent events",
+        Scope.READ,
+        {"type": "string"},
+        kind="text/event-stream",
+        parameters=[here],
+        problems=(404,),
+    )
     return {
         f"{base}/status/{{request_id}}": {"get": status},
+        f"{base}/status/{{request_id}}/events": {"get": events},
         f"{base}/{{request_id}}/rows": {"get": rows},
         f"{base}/{{request_id}}/report.csv": {"get": report},
         f"{base}/{{request_id}}/cancel": {"post": cancel},
+        f"{base}/{{request_id}}/retry": {"post": retry},
     }
 
 

@@ -141,6 +141,8 @@ def list_links(request_id: UUID, base: str) -> dict[str, str]:
         "report": f"{here}/report.csv",
         "failedReport": f"{here}/report.csv?outcome=failed",
         "cancel": f"{here}/cancel",
+        "retry": f"{here}/retry",
+        "events": f"{base}{STATUS_PATH}{request_id}/events",
     }
 
 

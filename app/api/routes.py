@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from app.api import accounts, connect, diagnoses, document, health, reports, requests, single
+from app.api import accounts, again, connect, diagnoses, document, events, health, reports, requests, single
 from app.api.guard import admit
 from app.model import Scope
 
@@ -30,9 +30,12 @@ ROUTES: Final = (
     Route("POST", _CONNECT, connect.connect, Scope.CONNECT),
     Route("GET", _CONNECT, requests.list_all, Scope.READ),
     Route("GET", f"{_CONNECT}/status/{{request_id}}", requests.status, Scope.READ),
+    Route("GET", f"{_CONNECT}/status/{{request_id}}/events", events.events, Scope.READ),
     Route("GET", f"{_CONNECT}/{{request_id}}/rows", requests.rows, Scope.READ),
     Route("GET", f"{_CONNECT}/{{request_id}}/report.csv", reports.report, Scope.READ),
     Route("POST", f"{_CONNECT}/{{request_id}}/cancel", requests.cancel, Scope.CONNECT),
+    Route("POST", f"{_CONNECT}/{{request_id}}/retry", again.retry, Scope.CONNECT),
+    Route("POST", f"{_ACCOUNTS}/reconnect", again.reconnect, Scope.CONNECT),
     Route("POST", f"{_ACCOUNTS}/smtp-imap/connect", single.connect_one, Scope.CONNECT),
     Route("GET", _ACCOUNTS, accounts.list_all, Scope.READ),
     Route("GET", f"{_ACCOUNTS}/{{account_id}}", accounts.get_one, Scope.READ),

@@ -6,10 +6,11 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from app.api.accept import Order, store_order
 from app.api.answer import json_answer
 from app.api.body import read_body
-from app.api.connect import accept
 from app.api.context import API, CALLER, base_url
+from app.api.idempotency import REPLAYED, read_idempotency_key
 from app.api.parameters import read_options, read_query
 from app.api.problem import Problem, faults_of
 from app.intake.row import read_row
@@ -28,13 +29,16 @@ async def connect_one(http: web.Request) -> web.Response:
     """Check one account and answer how it ended; keep it when it works."""
     api = http.app[API]
     options = read_options(read_query(http.query, {"save", "onExisting", "autoCorrect"}))
-    row = read_row(_read_account(await read_body(http, MOST_BYTES)), 1)
+    body = await read_body(http, MOST_BYTES)
+    row = read_row(_read_account(body), 1)
     if row.errors:
         words = " ".join(error.message for error in row.errors)
         raise Problem(422, "invalid-rows", words, faults=faults_of(row.errors))
     workspace_id = http[CALLER].workspace_id
-    request_id, _ = await accept(api, workspace_id, options, [row], list(row.extra), kind="single")
-    location = {"Location": f"{base_url(http)}{STATUS_PATH}{request_id}"}
+    order = Order(options, [row], list(row.extra), read_idempotency_key(http, body), kind="single")
+    made, is_replayed = await store_order(api, workspace_id, order, lambda *_: b"")
+    request_id = made.request_id
+    headers = {"Location": f"{base_url(http)}{STATUS_PATH}{request_id}", **(REPLAYED if is_replayed else {})}
     ends_at = asyncio.get_running_loop().time() + api.settings.check_timeout_seconds + SPARE_SECONDS
     while True:
         request = await get_request(api.db, workspace_id, request_id)
@@ -43,10 +47,10 @@ async def connect_one(http: web.Request) -> web.Response:
         left = ends_at - asyncio.get_running_loop().time()
         if left <= 0 or api.is_leaving:
             words = "The account is still being checked. Its status tells how it ends."
-            return json_answer({"message": words, "payload": {"requestId": str(request_id)}}, 202, location)
+            return json_answer({"message": words, "payload": {"requestId": str(request_id)}}, 202, headers)
         await api.watch.changed(request_id, request.version, request.state, left)
     (found,) = await list_row_results(api.db, request_id, limit=1)
-    return json_answer(_render(found, str(request_id)), headers=location)
+    return json_answer(_render(found, str(request_id)), headers=headers)
 
 
 def _render(found: RowResult, request_id: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ Facts only: names, ports, modes; the file's last columns say where each row was 
 """
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -85,8 +86,10 @@ def find_preset_by_mx(host: str) -> Preset | None:
 
 
 def find_preset_by_host(host: str) -> Preset | None:
-    """Return the preset one of whose servers is `host`."""
-    return _tables().by_host.get(host.lower())
+    """Return the preset one of whose servers is `host`, in whatever region it stands."""
+    tables, host = _tables(), host.lower()
+    regional = (preset for pattern, preset in tables.by_pattern if pattern.fullmatch(host))
+    return tables.by_host.get(host) or next(regional, None)
 
 
 def provider_name(slug: str) -> str:
@@ -107,11 +110,12 @@ class _Tables:
     by_domain: dict[str, Preset]
     by_suffix: dict[str, Preset]
     by_host: dict[str, Preset]
+    by_pattern: list[tuple[re.Pattern[str], Preset]]
 
 
 @cache
 def _tables() -> _Tables:
-    tables = _Tables({}, {}, {}, {}, {})
+    tables = _Tables({}, {}, {}, {}, {}, [])
     text = files(__package__).joinpath("data/providers.csv").read_text("utf-8")
     for row in csv.DictReader(text.splitlines()):
         preset = _read(row)
@@ -125,6 +129,9 @@ def _tables() -> _Tables:
         for server in (preset.smtp, preset.imap, *preset.smtp_alternatives, *preset.imap_alternatives):
             if server is not None and "{" not in server.host:
                 tables.by_host.setdefault(server.host, preset)
+            elif server is not None and "{region}" in server.host:
+                pattern = re.escape(server.host).replace(re.escape("{region}"), "[a-z0-9-]+")
+                tables.by_pattern.append((re.compile(pattern), preset))
     return tables
 
 

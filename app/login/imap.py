@@ -12,8 +12,9 @@ from typing import Final
 
 from aioimaplib import aioimaplib
 
+from app.login.exchange import Exchange
 from app.login.failure import Stopped, WireError
-from app.login.imap_wire import FOLDERS_LIMIT_BYTES, Exchange, ImapWire
+from app.login.imap_wire import FOLDERS_LIMIT_BYTES, ImapWire
 from app.login.reply import parse_imap_reply
 from app.login.resolve import to_ascii
 from app.login.tls import read_facts, read_unverified

@@ -14,11 +14,11 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import Sequence
 from typing import Final, cast
 
 from aioimaplib import aioimaplib
 
+from app.login.exchange import Exchange
 from app.login.failure import WireError
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS
 from app.model import FailureKind
@@ -30,51 +30,14 @@ TALK_LIMIT_BYTES = 256 * 1024
 FOLDERS_LIMIT_BYTES = 8 * 1024 * 1024
 """After the login: a LIST of 50,000 folders."""
 CHALLENGES_ANSWERED = 4
+BYE_GRACE_SECONDS = 0.5
+"""Who says BYE hangs up at once; one who stays all the same is left after this."""
 CHALLENGE_LIMIT_BYTES = 2048
 NOTICES_KEPT = 4
 NOTICE_LIMIT_BYTES = 1024
 
 _LITERAL: Final = re.compile(rb"\{(\d{1,20})\+?\}$")
 _NOTICE: Final = re.compile(rb"(?:NO|BAD|BYE)\b|OK \[ALERT\]", re.IGNORECASE)
-
-
-class Exchange(aioimaplib.Command):
-    """One command on its way: what answers its continuations, and how it ended.
-
-    `answers`: lines to send, in turn, when the server says `+`; an empty one when they have run out.
-    """
-
-    def __init__(self, name: str, tag: str, *args: str, answers: Sequence[bytes] = ()) -> None:
-        super().__init__(name, tag, *args)
-        self.answers = deque(answers)
-        self.challenges: list[bytes] = []
-        self.ending = b""
-        self.error: Exception | None = None
-
-    async def wait(self) -> None:
-        """Wait for the ending.
-
-        Raises:
-            WireError, OSError: the connection went first, and why.
-        """
-        await self._event.wait()
-        if self.error is not None:
-            raise self.error
-
-    @property
-    def is_ok(self) -> bool:
-        return self.ending[:3].upper() in {b"OK", b"OK "}
-
-    def finish(self, ending: bytes) -> None:
-        """Record the tagged answer (`OK ...`, `NO ...`, `BAD ...`), and wake who waits."""
-        self.ending = ending
-        self._event.set()
-
-    def fail(self, error: Exception) -> None:
-        """Wake who waits with an error; without effect when the command has ended."""
-        if not self._event.is_set():
-            self.error = error
-            self._event.set()
 
 
 class ImapWire(aioimaplib.IMAP4ClientProtocol):
@@ -97,6 +60,8 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self._gate = b""
         self._is_gated = False
         self._lost: WireError | OSError | None = None
+        self._bye = b""
+        self._bye_timer: asyncio.TimerHandle | None = None
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None, name: str) -> None:
         """Take over `sock`, with TLS from the first byte when there is a context."""
@@ -139,6 +104,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self._gate, self._is_gated = b"", False
         self.offers = frozenset()
         self.notices.clear()
+        self._forget_bye()
         return b""
 
     def write(self, data: bytes) -> None:
@@ -163,8 +129,8 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self.link = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.notices and self.notices[-1][:3].upper() == b"BYE":
-            self._fail(WireError(FailureKind.REPLY, line=self.notices[-1]))
+        if self._bye:
+            self._fail_with_bye()
         else:
             self._fail(exc if isinstance(exc, OSError) else WireError(FailureKind.CLOSED))
 
@@ -240,8 +206,12 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             self.has_all_folder = self.has_all_folder or b"\\all" in flags
         elif line[:11].upper() == b"CAPABILITY ":
             self.learn_offers(line[11:])
-        elif _NOTICE.match(line) and len(self.notices) < NOTICES_KEPT:
-            self.notices.append(line[:NOTICE_LIMIT_BYTES])
+        elif _NOTICE.match(line):
+            if len(self.notices) < NOTICES_KEPT:
+                self.notices.append(line[:NOTICE_LIMIT_BYTES])
+            if line[:3].upper() == b"BYE" and self._sent and self._sent[0].name != "LOGOUT" and not self._bye:
+                self._bye = line[:NOTICE_LIMIT_BYTES]
+                self._bye_timer = self._loop.call_later(BYE_GRACE_SECONDS, self._fail_with_bye)
 
     def learn_offers(self, words: bytes) -> None:
         """Take in a capability list, as it stands after the word CAPABILITY."""
@@ -251,12 +221,22 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         if not self._sent or self._sent[0].name not in {"AUTHENTICATE", "LOGIN"}:
             return
         command = self._sent[0]
-        command.challenges.append(challenge[:2048])
+        command.challenges.append(challenge[:CHALLENGE_LIMIT_BYTES])
         if len(command.challenges) > CHALLENGES_ANSWERED:
             raise WireError(FailureKind.PROTOCOL, "too many challenges")
         self.write((command.answers.popleft() if command.answers else b"") + b"\r\n")
 
+    def _fail_with_bye(self) -> None:
+        self._fail(WireError(FailureKind.REPLY, line=self._bye))
+
+    def _forget_bye(self) -> None:
+        self._bye = b""
+        if self._bye_timer is not None:
+            self._bye_timer.cancel()
+            self._bye_timer = None
+
     def _fail(self, error: WireError | OSError) -> None:
+        self._forget_bye()
         self._lost = self._lost or error
         if not self.greeting.done():
             self.greeting.set_exception(self._lost)

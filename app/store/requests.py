@@ -103,6 +103,23 @@ class RequestRecord:
         return RequestStatus.COMPLETED if good == self.counts.total else RequestStatus.COMPLETED_WITH_ERRORS
 
 
+async def judge_existing(
+    db: Database, workspace_id: UUID, on_existing: OnExisting, rows: Sequence[Row]
+) -> Sequence[Row]:
+    """Mark rows whose address the workspace has already, where that matters: to be done before `insert_request`."""
+    if on_existing is OnExisting.UPDATE:
+        return rows
+    emails = [row.email for row in rows if not row.errors]
+    known = {record["email"] for record in await _LIST_KNOWN_EMAILS.many(db, workspace_id, emails)}
+    if on_existing is OnExisting.SKIP:
+        return [replace(row, is_known=True) if row.email in known else row for row in rows]
+    words = "This address is an account already, and the request said onExisting=fail."
+    return [
+        replace(row, errors=(RowError(row.row, "smtpEmailAddress", "exists", words),)) if row.email in known else row
+        for row in rows
+    ]
+
+
 async def insert_request(
     db: Database,
     request_id: UUID,
@@ -122,7 +139,6 @@ async def insert_request(
     Rows with errors are invalid, rows with `duplicate_of` duplicates; neither keeps secrets. Sealing and COPY take
     turns with the loop's other work.
     """
-    rows = await _judge_existing(db, workspace_id, options.on_existing, rows)
     counts = count_rows(rows, options.on_existing)
     sealer = Sealer(data_key)
     async with transaction(db) as link:
@@ -240,23 +256,6 @@ async def sum_queued_rows(db: Database, workspace_id: UUID) -> int:
     """Return how many rows of a workspace wait for their end."""
     record = await _SUM_QUEUED_ROWS.one(db, workspace_id)
     return int(record["pending"])
-
-
-async def _judge_existing(
-    db: Database, workspace_id: UUID, on_existing: OnExisting, rows: Sequence[Row]
-) -> Sequence[Row]:
-    """Mark rows whose address the workspace has already, where that matters."""
-    if on_existing is OnExisting.UPDATE:
-        return rows
-    emails = [row.email for row in rows if not row.errors]
-    known = {record["email"] for record in await _LIST_KNOWN_EMAILS.many(db, workspace_id, emails)}
-    if on_existing is OnExisting.SKIP:
-        return [replace(row, is_known=True) if row.email in known else row for row in rows]
-    words = "This address is an account already, and the request said onExisting=fail."
-    return [
-        replace(row, errors=(RowError(row.row, "smtpEmailAddress", "exists", words),)) if row.email in known else row
-        for row in rows
-    ]
 
 
 def _as_record(request_id: UUID, row: Row, sealer: Sealer) -> tuple[object, ...]:

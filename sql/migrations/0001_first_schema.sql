@@ -183,6 +183,18 @@ CREATE TABLE checks (
     FOREIGN KEY (request_id, row) REFERENCES request_rows (request_id, row) ON DELETE CASCADE
 );
 
+CREATE TABLE idempotency_keys (
+    workspace_id uuid NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    key text NOT NULL, -- the caller's Idempotency-Key
+    body_hash bytea NOT NULL, -- SHA-256 of the call: path, query and body
+    request_id uuid NOT NULL REFERENCES requests (id) ON DELETE CASCADE, -- what the call made
+    answer bytea NOT NULL, -- the body it was answered with; empty: told from the request
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (workspace_id, key)
+);
+CREATE INDEX idempotency_keys_oldest ON idempotency_keys (created_at);
+CREATE INDEX idempotency_keys_request ON idempotency_keys (request_id);
+
 CREATE TABLE workers (
     id uuid PRIMARY KEY,
     host text NOT NULL,

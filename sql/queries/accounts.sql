@@ -27,6 +27,14 @@ FROM accounts
 WHERE workspace_id = $1 AND email > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR strpos(email, lower($4)) > 0)
 ORDER BY email LIMIT $5 OFFSET $6;
 
+-- name: list_accounts_to_check :many
+-- Accounts of a workspace by their ids, with their sealed credentials.
+-- params: workspace_id uuid, ids uuid[]
+SELECT id, email, external_id, provider, details, sealed, smtp_is_token, imap_is_token, smtp_wanted,
+    smtp_username, smtp_host, smtp_port, smtp_encryption, imap_wanted, imap_address, imap_username, imap_host,
+    imap_port, imap_encryption
+FROM accounts WHERE workspace_id = $1 AND id = ANY ($2);
+
 -- name: list_known_emails :many
 -- Which of these addresses the workspace has as accounts already.
 -- params: workspace_id uuid, emails text[]
@@ -52,9 +60,13 @@ WITH item AS (
         imap_code, status, (status <> 'OK')::integer, now(),
         CASE WHEN smtp_wanted AND smtp_code <> 'ok' THEN now() END, CASE WHEN smtp_code = 'ok' THEN now() END,
         CASE WHEN imap_wanted AND imap_code <> 'ok' THEN now() END, CASE WHEN imap_code = 'ok' THEN now() END
-    FROM item ORDER BY workspace_id, email, row
+    FROM item
+    -- Without credentials it was an account's own check: it changes the account, or nothing where that is gone.
+    WHERE sealed IS NOT NULL OR EXISTS (
+        SELECT FROM accounts k WHERE k.workspace_id = item.workspace_id AND k.email = item.email)
+    ORDER BY workspace_id, email, row
     ON CONFLICT (workspace_id, email) DO UPDATE SET external_id = excluded.external_id, provider = excluded.provider,
-        details = excluded.details, sealed = excluded.sealed, smtp_is_token = excluded.smtp_is_token,
+        details = excluded.details, sealed = coalesce(excluded.sealed, a.sealed), smtp_is_token = excluded.smtp_is_token,
         imap_is_token = excluded.imap_is_token, smtp_wanted = excluded.smtp_wanted,
         smtp_username = excluded.smtp_username, smtp_host = excluded.smtp_host, smtp_port = excluded.smtp_port,
         smtp_encryption = excluded.smtp_encryption, smtp_code = excluded.smtp_code, imap_wanted = excluded.imap_wanted,
@@ -65,7 +77,7 @@ WITH item AS (
         smtp_success_at = coalesce(excluded.smtp_success_at, a.smtp_success_at),
         imap_error_at = coalesce(excluded.imap_error_at, a.imap_error_at),
         imap_success_at = coalesce(excluded.imap_success_at, a.imap_success_at)
-    WHERE excluded.status = 'OK' OR a.status <> 'OK'
+    WHERE excluded.status = 'OK' OR a.status <> 'OK' OR excluded.sealed IS NULL
     RETURNING a.id, a.workspace_id, a.email
 )
 UPDATE request_rows r SET account_id = s.id

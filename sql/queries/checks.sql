@@ -4,6 +4,7 @@
 WITH candidate AS (
     SELECT row, pace_key FROM request_rows
     WHERE request_id = $1 AND state = 'queued' AND pace_key <> ALL ($4)
+        AND EXISTS (SELECT FROM requests WHERE id = $1 AND cancelled_at IS NULL)
     ORDER BY row LIMIT $8
 ), ranked AS (
     SELECT c.row, row_number() OVER (PARTITION BY c.pace_key ORDER BY c.row) AS nth, coalesce(k.room, $7::integer) AS room

@@ -60,6 +60,13 @@ INSERT INTO requests (id, workspace_id, kind, parent_id, name, save, on_existing
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now() + $17,
     CASE WHEN $13 = 0 THEN 'reporting' ELSE 'queued' END, CASE WHEN $13 = 0 THEN now() END);
 
+-- name: list_cancelled_requests :many
+-- Cancelled requests of which rows are left that came back since: from a dead worker, or to be tried later.
+-- params:
+SELECT q.id, q.workspace_id FROM requests q
+WHERE q.cancelled_at IS NOT NULL AND q.state IN ('queued', 'processing')
+    AND EXISTS (SELECT FROM request_rows r WHERE r.request_id = q.id AND r.state IN ('queued', 'waiting'));
+
 -- name: list_error_groups :many
 -- What failed, by cause, side, host and the address's domain, with an example; the largest first.
 -- params: request_id uuid
@@ -75,6 +82,14 @@ LIMIT 2000;
 -- Requests past their retention, with the path of their report.
 -- params: most bigint
 SELECT id, report_path FROM requests WHERE expires_at < now() ORDER BY expires_at LIMIT $1;
+
+-- name: list_failed_rows :many
+-- The rows of a request that failed, with what is needed to check them again.
+-- params: request_id uuid
+SELECT row, email, external_id, provider, pace_key, smtp_wanted, smtp_address, smtp_username, smtp_host, smtp_port,
+    smtp_encryption, imap_wanted, imap_address, imap_username, imap_host, imap_port, imap_encryption, sources, sealed,
+    smtp_is_token, imap_is_token, details, extra
+FROM request_rows WHERE request_id = $1 AND outcome = 'failed' ORDER BY row;
 
 -- name: list_requests :many
 -- The requests of a workspace, newest first, after a given one.

@@ -24,7 +24,8 @@ RETURNING r.request_id, r.row;
 -- name: has_queued_rows :one
 -- Whether a request has rows that may be claimed now.
 -- params: request_id uuid
-SELECT EXISTS (SELECT FROM request_rows WHERE request_id = $1 AND state = 'queued') AS has_rows;
+SELECT EXISTS (SELECT FROM request_rows r JOIN requests q ON q.id = r.request_id
+    WHERE r.request_id = $1 AND r.state = 'queued' AND q.cancelled_at IS NULL) AS has_rows;
 
 -- name: leave_worker :exec
 -- A worker ends by itself.
@@ -40,7 +41,7 @@ SELECT id FROM requests WHERE state = 'reporting' ORDER BY closed_at LIMIT 100;
 -- Requests with claimable rows and fewer living drains than living workers, oldest first.
 -- params:
 SELECT q.id FROM requests q
-WHERE q.state IN ('queued', 'processing')
+WHERE q.state IN ('queued', 'processing') AND q.cancelled_at IS NULL
     AND EXISTS (SELECT FROM request_rows r WHERE r.request_id = q.id AND r.state = 'queued')
     AND (SELECT count(*) FROM drains d WHERE d.request_id = q.id) < greatest(1, (SELECT count(*) FROM workers))
 ORDER BY q.created_at LIMIT 100;

@@ -1,0 +1,129 @@
+"""I/O: rows become a request: stored whole in one transaction with its Idempotency-Key, then the bell is rung."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+
+from app.api.answer import json_answer
+from app.api.context import API, CALLER, Api, base_url
+from app.api.idempotency import REPLAYED, key_busy, key_mismatch
+from app.api.problem import Problem, faults_of
+from app.enqueue import ring_drain, ring_report
+from app.model import Counts, Options, Row, RowError
+from app.report.payload import REJECTIONS_SHOWN, STATUS_PATH, render_accepted
+from app.seal import new_data_key
+from app.store.db import new_id, transaction
+from app.store.idempotency import IdempotencyKey, KeyBusy, KeyMismatch, Remembered, claim_key, record_key
+from app.store.requests import insert_request, judge_existing, sum_queued_rows
+
+Render = Callable[[UUID, Counts, Sequence[Row]], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a call asks to be stored. `kind`: connect, retry, reconnect or single; `parent_id`: what a retry retries."""
+
+    options: Options
+    rows: Sequence[Row]
+    columns: Sequence[str]
+    key: IdempotencyKey | None
+    kind: str = "connect"
+    parent_id: UUID | None = None
+
+
+async def accept_order(http: web.Request, order: Order) -> web.Response:
+    """Store an order and answer as connect does. When it is answered, the request is stored durably."""
+
+    def render(request_id: UUID, counts: Counts, rows: Sequence[Row]) -> bytes:
+        return msgspec.json.encode(render_accepted(request_id, counts, list_rejections(rows), order.columns))
+
+    made, is_replayed = await store_order(http.app[API], http[CALLER].workspace_id, order, render)
+    return json_answer(
+        msgspec.Raw(made.answer),
+        headers={
+            "Location": f"{base_url(http)}{STATUS_PATH}{made.request_id}",
+            **(REPLAYED if is_replayed else {}),
+        },
+    )
+
+
+async def store_order(api: Api, workspace_id: UUID, order: Order, render: Render) -> tuple[Remembered, bool]:
+    """Store an order once. Returns what was made and answered, and whether that was before, under the same key.
+
+    Raises:
+        Problem: the workspace has too many rows waiting (429), the key is busy (409) or came with another body (422).
+    """
+    try:
+        async with transaction(api.db) as link:
+            before = await claim_key(link, order.key) if order.key is not None else None
+            if before is not None:
+                return before, True
+            made, counts = await _insert(api, link, workspace_id, order, render)
+    except KeyBusy:
+        raise key_busy() from None
+    except KeyMismatch:
+        raise key_mismatch() from None
+    api.metrics.rows_accepted.inc(len(order.rows))
+    await (ring_drain(api.queue, made.request_id) if counts.pending else ring_report(api.queue, made.request_id))
+    return made, False
+
+
+def refuse_invalid(options: Options, rows: Sequence[Row]) -> None:
+    """Refuse the whole request where it is strict and a row is invalid.
+
+    Raises:
+        Problem: naming the first rows and fields (422).
+    """
+    errors = [error for row in rows for error in row.errors] if options.is_strict else []
+    if errors:
+        count = len({error.row for error in errors})
+        words = f"{count} of {len(rows)} rows are invalid, and the call says strict=true. Nothing was kept."
+        raise Problem(422, "invalid-rows", words, faults=faults_of(errors[:REJECTIONS_SHOWN]))
+
+
+def list_rejections(rows: Sequence[Row]) -> list[RowError]:
+    """Return why rows will not be checked, in row order."""
+    found: list[RowError] = []
+    for row in rows:
+        found += row.errors
+        if row.duplicate_of and not row.errors:
+            words = f"Row {row.duplicate_of} has the same mailbox; that one is checked."
+            found.append(RowError(row.row, "smtpEmailAddress", "duplicate", words))
+    return found
+
+
+async def _insert(api: Api, link: Any, workspace_id: UUID, order: Order, render: Render) -> tuple[Remembered, Counts]:
+    await _refuse_overload(api, link, workspace_id, len(order.rows))
+    rows = await judge_existing(link, workspace_id, order.options.on_existing, order.rows)
+    refuse_invalid(order.options, rows)
+    request_id, data_key = new_id(), new_data_key()
+    counts = await insert_request(
+        link,
+        request_id,
+        workspace_id,
+        order.options,
+        rows,
+        order.columns,
+        data_key=data_key,
+        wrapped_key=api.keyring.wrap(data_key),
+        retention=timedelta(days=api.settings.retention_days),
+        kind=order.kind,
+        parent_id=order.parent_id,
+    )
+    answer = render(request_id, counts, rows)
+    if order.key is not None:
+        await record_key(link, order.key, request_id, answer)
+    return Remembered(request_id, answer), counts
+
+
+async def _refuse_overload(api: Api, link: Any, workspace_id: UUID, count: int) -> None:
+    most = api.settings.max_queued_rows
+    queued = await sum_queued_rows(link, workspace_id)
+    if queued + count > most:
+        words = f"{queued} rows of this workspace wait already; with these it would be more than {most}. Try later."
+        raise Problem(429, "queue-full", words, headers={"Retry-After": "60"}, extra={"limit": most, "queued": queued})
