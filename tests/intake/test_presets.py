@@ -41,6 +41,13 @@ def test_a_provider_is_found_by_domain_host_and_mail_exchanger() -> None:
     assert find_preset_by_host("imap.example.com") is None
 
 
+def test_a_provider_is_found_by_its_host_in_any_region() -> None:
+    assert find_preset_by_host("email-smtp.eu-west-1.amazonaws.com") is find_preset("ses")
+    assert find_preset_by_host("email-smtp.example.com") is None
+    assert find_preset_by_host("x.email-smtp.eu-west-1.amazonaws.com") is None
+    assert find_preset_by_host("email-smtp.a.b.amazonaws.com") is None
+
+
 def test_the_longest_suffix_of_a_mail_exchanger_wins() -> None:
     assert find_preset_by_mx("gmail-smtp-in.l.google.com") is find_preset("gmail")
     assert find_preset_by_mx("ASPMX.l.google.com.") is find_preset("gsuite")
