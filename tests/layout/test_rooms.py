@@ -108,7 +108,7 @@ def test_nothing_but_the_plan_is_visible_at_the_top() -> None:
 
 def test_the_folders_of_tests_are_called_after_rooms() -> None:
     rooms = {module.name.rpartition(".")[2] for module in modules()} | set(PACKAGES)
-    others = {"bench", "fakes", "flow", "layout", "real", "replies"}
+    others = {"bench", "chaos", "fakes", "flow", "layout", "real", "replies", "zoo"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith("__")}
     assert folders - rooms - others == set()
 
