@@ -3,7 +3,11 @@
 PostgreSQL is the truth. A bell that is lost costs time: the sweep rings again.
 """
 
+import asyncio
+import contextlib
 import secrets
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -11,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis, RedisSettings
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -21,6 +25,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 DRAIN_REQUEST: Final = "drain_request"
 WRITE_REPORT: Final = "write_report"
 QUEUE_NAME: Final = "bulk-connect"
+ANSWER_SECONDS: Final = 1.0
+AWAY_SECONDS: Final = 2.0
+"""After Redis failed to answer: how long it is not asked."""
 
 _LOG: Final = structlog.get_logger()
 
@@ -29,14 +36,31 @@ class QueueError(Exception):
     """Redis cannot be reached, or would not take the bell."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Queue:
-    """Where bells are rung. None inside: Redis was away when the process started."""
+    """Where bells are rung. Redis is first spoken to when one rings, and left in peace for a while when it is away."""
 
-    redis: ArqRedis | None
+    redis: ArqRedis
+    _asks_again_at: float = 0.0
+
+    @contextlib.asynccontextmanager
+    async def asking(self) -> AsyncIterator[ArqRedis]:
+        """Yield Redis for one question.
+
+        Raises:
+            QueueError: it is away, or does not answer in time.
+        """
+        if time.monotonic() < self._asks_again_at:
+            raise QueueError("away")
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield self.redis
+        except (RedisError, OSError, TimeoutError) as error:
+            self._asks_again_at = time.monotonic() + AWAY_SECONDS
+            raise QueueError(type(error).__name__) from None
 
     async def aclose(self) -> None:
-        if self.redis is not None:
+        with contextlib.suppress(RedisError, OSError):
             await self.redis.aclose()
 
 
@@ -67,18 +91,24 @@ def redis_settings(url: str, *, is_patient: bool) -> RedisSettings:
     return settings
 
 
-async def open_queue(redis_url: str) -> Queue:
-    """Connect to the bell. Where Redis is away, a queue that rings nothing: the sweep does it."""
-    try:
-        redis = await create_pool(
-            redis_settings(redis_url, is_patient=False),
-            job_serializer=encode_job,
-            job_deserializer=msgspec.msgpack.decode,
-            default_queue_name=QUEUE_NAME,
-        )
-    except (RedisError, OSError, TimeoutError) as error:
-        _LOG.warning("queue.away", error=type(error).__name__)
-        return Queue(None)
+def open_queue(redis_url: str) -> Queue:
+    """Return the bell; nothing is connected before it rings."""
+    settings = redis_settings(redis_url, is_patient=False)
+    redis = ArqRedis(
+        host=settings.host,
+        port=settings.port,
+        unix_socket_path=settings.unix_socket_path,
+        db=settings.database,
+        username=settings.username,
+        password=settings.password,
+        ssl=settings.ssl,
+        ssl_check_hostname=settings.ssl_check_hostname,
+        socket_connect_timeout=ANSWER_SECONDS,
+        encoding="utf8",
+        job_serializer=encode_job,
+        job_deserializer=msgspec.msgpack.decode,
+        default_queue_name=QUEUE_NAME,
+    )
     return Queue(redis)
 
 
@@ -98,14 +128,13 @@ def encode_job(job: Any) -> bytes:
 
 
 async def _ring(queue: Queue, name: str, request_id: UUID, suffix: str, defer_seconds: float) -> bool:
-    if queue.redis is None:
-        return False
     try:
-        await queue.redis.enqueue_job(
-            name, str(request_id), _job_id=f"{name}:{request_id}:{suffix}", _defer_by=defer_seconds or None
-        )
-    except (RedisError, OSError, TimeoutError) as error:
-        _LOG.warning("bell.lost", job=name, request_id=str(request_id), error=type(error).__name__)
+        async with queue.asking() as redis:
+            await redis.enqueue_job(
+                name, str(request_id), _job_id=f"{name}:{request_id}:{suffix}", _defer_by=defer_seconds or None
+            )
+    except QueueError as error:
+        _LOG.warning("bell.lost", job=name, request_id=str(request_id), error=str(error))
         return False
     return True
 

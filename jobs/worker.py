@@ -78,7 +78,7 @@ async def run_worker(settings: Settings) -> None:
 async def _open(settings: Settings) -> WorkerContext:
     keyring = Keyring.from_texts(settings.secret_keys)
     db = await open_pool(settings.database_url)
-    queue = await open_queue(settings.redis_url)
+    queue = open_queue(settings.redis_url)
     worker_id = new_id()
 
     async def on_closed(request_id: UUID) -> None:

@@ -62,7 +62,7 @@ async def opened(settings: Settings) -> AsyncIterator[Api]:
     """Open what handlers share, and close it."""
     keyring = Keyring.from_texts(settings.secret_keys)
     db = await open_pool(settings.database_url)
-    queue = await open_queue(settings.redis_url)
+    queue = open_queue(settings.redis_url)
     watch = Watch(db)
     watching = asyncio.create_task(watch.run())
     warm_up()

@@ -3,20 +3,14 @@
 Source: draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4, for the two headers.
 """
 
-import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from redis.exceptions import RedisError
-
-from app.enqueue import Queue
+from app.enqueue import Queue, QueueError
 
 WINDOW_SECONDS: Final = 60
-ANSWER_SECONDS: Final = 0.25
-AWAY_SECONDS: Final = 2.0
-"""After Redis failed to answer: how long it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,6 @@ class Rates:
     most: int
     _counted: dict[UUID, int] = field(default_factory=dict)
     _window: int = 0
-    _asks_again_at: float = 0.0
 
     async def count(self, key_id: UUID) -> Rate:
         """Count one call."""
@@ -54,17 +47,13 @@ class Rates:
         return Rate(self.most, self.most - count, WINDOW_SECONDS - int(now % WINDOW_SECONDS))
 
     async def _count_in_redis(self, key_id: UUID, window: int) -> int | None:
-        redis = self.queue.redis
-        if redis is None or time.monotonic() < self._asks_again_at:
-            return None
         name = f"bulk-connect:calls:{key_id}:{window}"
         try:
-            async with asyncio.timeout(ANSWER_SECONDS), redis.pipeline(transaction=False) as pipe:
+            async with self.queue.asking() as redis, redis.pipeline(transaction=False) as pipe:
                 pipe.incr(name)
                 pipe.expire(name, 2 * WINDOW_SECONDS)
                 count, _ = await pipe.execute()
-        except (RedisError, OSError, TimeoutError):
-            self._asks_again_at = time.monotonic() + AWAY_SECONDS
+        except QueueError:
             return None
         return int(count)
 

@@ -209,7 +209,8 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         elif _NOTICE.match(line):
             if len(self.notices) < NOTICES_KEPT:
                 self.notices.append(line[:NOTICE_LIMIT_BYTES])
-            if line[:3].upper() == b"BYE" and self._sent and self._sent[0].name != "LOGOUT" and not self._bye:
+            is_asked_for = bool(self._sent) and self._sent[0].name == "LOGOUT"
+            if line[:3].upper() == b"BYE" and not is_asked_for and not self._bye:
                 self._bye = line[:NOTICE_LIMIT_BYTES]
                 self._bye_timer = self._loop.call_later(BYE_GRACE_SECONDS, self._fail_with_bye)
 

@@ -35,7 +35,7 @@ OWNERS = {
     "obstore": ("app.reports",),
     "prometheus_client": ("app.api", "app.metrics", "jobs"),
     "publicsuffixlist": ("app.intake",),
-    "redis": ("app.api.rates", "app.enqueue", "jobs"),
+    "redis": ("app.enqueue", "jobs"),
     "rich": ("app.cli",),
     "ssl": ("app.login", "app.demo", "app.enqueue", "jobs"),
 }
