@@ -12,8 +12,9 @@ import pytest
 from app.login.check import Tools
 from app.login.trace import Deadlines
 from app.model import Checked, Encryption, FailureKind, Protocol, Stage
+from tests.fakes.acts import shake
+from tests.fakes.scripted import Do, Step, serve
 from tests.login.conftest import PASSWORD, try_login
-from tests.login.scripted import Do, Step, serve, serve_handshakes
 from tests.real.certificates import Authority, Pair
 
 K = FailureKind
@@ -344,8 +345,8 @@ async def test_old_tls_is_told(quick: Tools, good_pair: Pair) -> None:
     with pytest.warns(DeprecationWarning):
         old.minimum_version = ssl.TLSVersion.TLSv1
         old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with serve_handshakes(old) as port:
-        expect(await try_login(quick, SMTP, SSL, port), K.TLS_VERSION, Stage.TLS)
+    async with serve([shake(old)]) as server:
+        expect(await try_login(quick, SMTP, SSL, server.port), K.TLS_VERSION, Stage.TLS)
 
 
 @pytest.mark.parametrize("protocol", [SMTP, IMAP])
@@ -355,8 +356,8 @@ async def test_wanted_client_certificate_is_told(
     strict = context_of(good_pair)
     strict.verify_mode = ssl.CERT_REQUIRED
     strict.load_verify_locations(authority.ca_file)
-    with serve_handshakes(strict) as port:
-        checked = await try_login(quick, protocol, SSL, port)
+    async with serve([shake(strict)]) as server:
+        checked = await try_login(quick, protocol, SSL, server.port)
     assert checked.failure is not None
     assert checked.failure.kind is K.TLS_OTHER
 

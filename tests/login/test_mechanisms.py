@@ -10,8 +10,9 @@ import pytest
 from app.login.check import Tools
 from app.login.trace import Deadlines
 from app.model import Encryption, FailureKind, Mechanism, Protocol, Stage
+from tests.fakes.relay import serve_rewritten
+from tests.fakes.scripted import Do, Step, serve
 from tests.login.conftest import PASSWORD, TOKEN, USERS, RealServers, try_login
-from tests.login.scripted import Do, Step, serve, serve_rewritten
 from tests.real import postfix, process
 from tests.real.certificates import Authority
 

@@ -9,8 +9,9 @@ from aiosmtplib.errors import SMTPException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.login.exchange import Exchange
 from app.login.failure import WireError
-from app.login.imap_wire import LINE_LIMIT_BYTES, TALK_LIMIT_BYTES, Exchange, ImapWire
+from app.login.imap_wire import LINE_LIMIT_BYTES, TALK_LIMIT_BYTES, ImapWire
 from app.login.smtp_wire import SmtpWire
 
 

@@ -1,0 +1,17 @@
+"""Pure: all the bad servers there are."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from app.codes import Code
+from tests.fakes.behaviour import Behaviour, Scene
+from tests.fakes.silence import SILENCE
+
+ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE,)
+
+
+def list_cases() -> Iterator[tuple[Behaviour, Scene, Code]]:
+    """Yield every behaviour in every protocol and way of encryption that it has."""
+    for behaviour in ZOO:
+        for scene, code in behaviour.cases():
+            yield behaviour, scene, code

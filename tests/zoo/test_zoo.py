@@ -1,0 +1,22 @@
+"""Every bad server, in every protocol and encryption that it has, comes to its code and harms nobody."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes.behaviour import Behaviour
+from tests.fakes.zoo import ZOO, list_cases
+from tests.zoo.faults import list_faults
+from tests.zoo.keeper import Ground, look
+
+
+@pytest.mark.usefixtures("calm")
+@pytest.mark.parametrize("behaviour", ZOO, ids=lambda behaviour: behaviour.name.replace(" ", "-"))
+async def test_bad_server_gets_its_code(behaviour: Behaviour, ground: Ground) -> None:
+    sights = await asyncio.gather(*[look(behaviour, scene, code, ground) for scene, code in behaviour.cases()])
+    assert {sight.label: faults for sight in sights if (faults := list_faults(sight))} == {}
+
+
+def test_the_zoo_is_large_and_each_has_a_name_of_its_own() -> None:
+    assert len({behaviour.name for behaviour in ZOO}) == len(ZOO)
+    assert len(list(list_cases())) >= len(ZOO)
