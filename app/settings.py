@@ -140,7 +140,11 @@ class Settings:
     public_url: str = _setting("", _url, "how users reach the API; empty: as the request's Host header says")
     host: str = _setting("127.0.0.1", str, "address the API listens on")
     port: int = _setting(8080, _whole(0, 65535), "port the API listens on; 0: any free one")
-    metrics_address: str = _setting("127.0.0.1:9100", _address, "where /metrics listens; port 0: any free one")
+    metrics_address: str = _setting(
+        "127.0.0.1:9100",
+        _address,
+        "where /metrics listens; of `up`, worker N has the port N higher; port 0: any free one",
+    )
     report_store: str = _setting("", _store, "file:///folder or s3://bucket/prefix; empty: reports/ in DATA_DIR")
     data_dir: Path = _setting(Path(".data"), _path, "what embedded servers, the key file and local reports live in")
     workers: int = _setting(0, _whole(0, 256), "worker processes that `up` starts; 0: one for each core")

@@ -18,7 +18,7 @@ from typing import IO, Final
 import aiohttp
 import structlog
 
-from app.settings import Settings
+from app.settings import Settings, variable_name
 
 STOP_SECONDS: Final = 17.0
 """What the processes get after SIGTERM; with the servers' own end it stays under twenty seconds."""
@@ -57,6 +57,8 @@ class Service:
     program: tuple[str, ...] = (sys.executable, "-m", "app")
     output: IO[bytes] | None = None
     """Where the processes' words go; None: where ours go."""
+    own_environ: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What the environment of one process has besides, by its name."""
     running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     is_ready: bool = False
 
@@ -100,7 +102,7 @@ class Service:
             process = await asyncio.create_subprocess_exec(
                 *self.program,
                 *self.commands[name],
-                env=dict(self.environ),
+                env={**self.environ, **self.own_environ.get(name, {})},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=self.output,
                 stderr=self.output,
@@ -150,9 +152,15 @@ class Service:
 def make_service(
     settings: Settings, environ: Mapping[str, str], workers: int, server_died: Callable[[], str] = lambda: ""
 ) -> Service:
-    """Return the service that these settings describe: one API process and `workers` workers."""
+    """Return the service that these settings describe: one API process and `workers` workers.
+
+    /metrics of the API listens where the settings say, that of worker N on the port N higher.
+    """
     commands = {"api": ("api",), **{f"worker-{number}": ("worker",) for number in range(1, workers + 1)}}
-    return Service(commands, environ, base_url(settings), server_died)
+    host, _, port = settings.metrics_address.rpartition(":")
+    addresses = {f"worker-{number}": f"{host}:{int(port) + number}" for number in range(1, workers + 1) if int(port)}
+    own = {name: {variable_name("metrics_address"): address} for name, address in addresses.items()}
+    return Service(commands, environ, base_url(settings), server_died, own_environ=own)
 
 
 def base_url(settings: Settings) -> str:
