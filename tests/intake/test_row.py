@@ -1,0 +1,319 @@
+"""One entry becomes one row: filled as far as can be, or invalid with field and reason."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.intake.fields import KNOWN_FIELDS
+from app.intake.row import broken_row, not_an_object, read_row, warm_up
+from app.model import Encryption, Row, Secret, Source
+
+SSL, STARTTLS = Encryption.SSL, Encryption.STARTTLS
+
+FULL: dict[str, object] = {
+    "smtpEmailAddress": "sales@example.com",
+    "smtpPassword": "smtp-secret",
+    "smtpHost": "smtp.example.com",
+    "smtpPort": 465,
+    "imapPassword": "imap-secret",
+    "imapHost": "imap.example.com",
+    "imapPort": 993,
+}
+
+
+def read(**values: object) -> Row:
+    return read_row({**FULL, **values}, 1)
+
+
+def failures_of(row: Row) -> list[tuple[str, str]]:
+    assert all(error.row == row.row for error in row.errors)
+    return [(error.field, error.code) for error in row.errors]
+
+
+def test_a_full_row_is_taken_as_it_stands() -> None:
+    warm_up()
+    row = read_row({**FULL, "externalId": " 17 ", "fromName": "Sales", "Team": "north"}, 5)
+    assert row.errors == ()
+    assert row.corrections == ()
+    assert (row.row, row.email, row.external_id, row.provider) == (5, "sales@example.com", "17", "")
+    assert row.pace_key == "example.com"
+    smtp, imap = row.smtp, row.imap
+    assert (smtp.host, smtp.port, smtp.encryption) == ("smtp.example.com", 465, SSL)
+    assert (imap.host, imap.port, imap.encryption) == ("imap.example.com", 993, SSL)
+    assert smtp.username == imap.username == smtp.address == imap.address == "sales@example.com"
+    assert row.secrets.smtp == Secret("smtp-secret")
+    assert row.secrets.imap == Secret("imap-secret")
+    assert row.details == {"fromName": "Sales"}
+    assert row.extra == {"Team": "north"}
+    assert smtp.sources["username"] is imap.sources["username"] is Source.ADDRESS
+    assert smtp.sources["password"] is imap.sources["password"] is Source.ROW
+
+
+def test_one_password_and_one_user_name_serve_both_sides() -> None:
+    row = read_row({"smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2", "imapUserName": "boss"}, 1)
+    assert row.errors == ()
+    assert row.secrets.smtp == row.secrets.imap == Secret("hunter2")
+    assert (row.smtp.username, row.imap.username) == ("boss", "boss")
+    assert row.smtp.sources["username"] is Source.OTHER_SIDE
+    assert row.imap.sources["username"] is Source.ROW
+    assert row.smtp.sources["password"] is Source.ROW
+    assert row.imap.sources["password"] is Source.OTHER_SIDE
+
+
+def test_the_imap_password_serves_smtp_too() -> None:
+    row = read_row({"imapEmailAddress": "sales@gmail.com", "imapPassword": "hunter2"}, 1)
+    assert row.errors == ()
+    assert row.email == row.smtp.address == "sales@gmail.com"
+    assert row.secrets.smtp == Secret("hunter2")
+    assert row.smtp.sources["password"] is Source.OTHER_SIDE
+
+
+def test_the_same_password_written_twice_is_the_rows_own_twice() -> None:
+    row = read(smtpPassword="same", imapPassword="same")
+    assert row.smtp.sources["password"] is row.imap.sources["password"] is Source.ROW
+
+
+def test_each_side_may_have_its_own_address() -> None:
+    row = read(imapEmailAddress="orders@example.com")
+    assert (row.email, row.smtp.address, row.imap.address) == (
+        "sales@example.com",
+        "sales@example.com",
+        "orders@example.com",
+    )
+    assert row.imap.username == "orders@example.com"
+
+
+@pytest.mark.parametrize("name", ["smtpUserName", "imapUserName"])
+def test_a_user_name_that_is_an_address_names_the_account(name: str) -> None:
+    row = read(smtpEmailAddress=None, **{name: "Sales@Example.com"})
+    assert row.errors == ()
+    assert row.email == "Sales@example.com"
+
+
+def test_a_row_without_any_address_is_invalid() -> None:
+    assert failures_of(read(smtpEmailAddress="", smtpUserName="sales")) == [("smtpEmailAddress", "missing")]
+    assert failures_of(read_row({}, 1)) == [("smtpEmailAddress", "missing"), ("smtpPassword", "missing")]
+
+
+def test_an_address_that_is_none_is_told_once() -> None:
+    row = read(smtpEmailAddress="sales at example", imapEmailAddress="sales at example", smtpUserName="sales@a.example")
+    assert failures_of(row) == [("smtpEmailAddress", "format")]
+    row = read(imapEmailAddress="orders at example")
+    assert failures_of(row) == [("imapEmailAddress", "format")]
+
+
+def test_the_named_provider_fills_the_servers_and_is_the_rows() -> None:
+    row = read_row(
+        {
+            "emailServiceProvider": "Google Workspace",
+            "smtpEmailAddress": "sales@example.com",
+            "smtpPassword": "abcd efgh ijkl mnop",
+        },
+        1,
+    )
+    assert row.errors == ()
+    assert (row.provider, row.pace_key) == ("gsuite", "gsuite")
+    assert (row.smtp.host, row.imap.host) == ("smtp.gmail.com", "imap.gmail.com")
+    assert row.smtp.sources["host"] is Source.PRESET
+    assert row.secrets.smtp == row.secrets.imap == Secret("abcdefghijklmnop")
+    assert [entry.field for entry in row.corrections] == ["smtpPassword"]
+
+
+def test_the_domain_tells_the_provider_where_the_row_does_not() -> None:
+    row = read_row({"smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2"}, 1)
+    assert row.provider == "gmail"
+    assert row.smtp.sources["host"] is Source.DOMAIN_PRESET
+    same = read_row({"emailServiceProvider": "other", "smtpEmailAddress": "sales@gmail.com", "smtpPassword": "x"}, 1)
+    assert same.smtp.sources["host"] is Source.DOMAIN_PRESET
+
+
+def test_a_provider_that_nobody_knows_is_told_and_does_no_harm() -> None:
+    row = read_row(
+        {"emailServiceProvider": "Acme", "smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2"}, 1
+    )
+    assert row.errors == ()
+    assert [(entry.field, entry.given) for entry in row.corrections] == [("emailServiceProvider", "Acme")]
+    assert row.provider == "gmail"
+
+
+def test_a_host_tells_the_provider_too() -> None:
+    row = read(smtpHost="smtp.gmail.com", imapHost="imap.gmail.com")
+    assert row.provider == row.pace_key == "gmail"
+
+
+def test_servers_that_nobody_knows_are_left_to_be_found() -> None:
+    row = read_row({"smtpEmailAddress": "sales@example.com", "smtpPassword": "hunter2"}, 1)
+    assert row.errors == ()
+    assert (row.smtp.host, row.smtp.port, row.smtp.encryption) == ("", 0, None)
+    assert row.pace_key == "example.com"
+
+
+def test_a_side_that_is_switched_off_needs_nothing_and_keeps_nothing() -> None:
+    row = read_row(
+        {"smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2", "imapPassword": "x", "imap": False}, 1
+    )
+    assert row.errors == ()
+    assert not row.imap.wanted
+    assert row.imap.host == ""
+    assert row.secrets.imap is None
+    row = read_row({"imapEmailAddress": "sales@gmail.com", "imapPassword": "hunter2", "smtp": "no"}, 1)
+    assert row.errors == ()
+    assert (row.smtp.wanted, row.imap.wanted, row.secrets.smtp) == (False, True, None)
+    assert row.provider == "gmail"
+
+
+def test_a_password_of_a_side_that_is_switched_off_serves_the_other() -> None:
+    row = read_row({"smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2", "smtp": False}, 1)
+    assert row.errors == ()
+    assert row.secrets.imap == Secret("hunter2")
+
+
+def test_with_both_sides_off_nothing_is_left_to_check() -> None:
+    assert failures_of(read(smtp=False, imap=False)) == [("smtp", "value")]
+
+
+def test_a_service_that_only_sends_leaves_imap_out() -> None:
+    row = read_row(
+        {"emailServiceProvider": "sendgrid", "smtpEmailAddress": "sales@example.com", "smtpPassword": "key"}, 1
+    )
+    assert row.errors == ()
+    assert (row.smtp.username, row.imap.wanted, row.secrets.imap) == ("apikey", False, None)
+
+
+def test_a_service_that_only_sends_lends_no_password_to_imap() -> None:
+    row = read_row(
+        {
+            "emailServiceProvider": "sendgrid",
+            "smtpEmailAddress": "sales@example.com",
+            "smtpPassword": "key",
+            "imapHost": "imap.example.com",
+        },
+        1,
+    )
+    assert failures_of(row) == [("imapPassword", "missing")]
+    row = read_row(
+        {
+            "emailServiceProvider": "sendgrid",
+            "smtpEmailAddress": "sales@example.com",
+            "smtpPassword": "key",
+            "smtpUserName": "apikey",
+            "imapHost": "imap.example.com",
+            "imapPassword": "hunter2",
+        },
+        1,
+    )
+    assert row.errors == ()
+    assert (row.imap.username, row.secrets.imap) == ("sales@example.com", Secret("hunter2"))
+
+
+def test_a_sending_host_in_any_region_leaves_imap_out_as_well() -> None:
+    row = read_row(
+        {
+            "smtpEmailAddress": "sales@example.com",
+            "smtpHost": "email-smtp.eu-west-1.amazonaws.com",
+            "smtpUserName": "AKIAEXAMPLE",
+            "smtpPassword": "key",
+        },
+        1,
+    )
+    assert row.errors == ()
+    assert (row.provider, row.imap.wanted, row.secrets.imap) == ("ses", False, None)
+
+
+def test_a_relay_of_unknown_user_names_wants_one() -> None:
+    row = read_row(
+        {
+            "smtpEmailAddress": "sales@example.com",
+            "smtpHost": "email-smtp.eu-west-1.amazonaws.com",
+            "smtpPassword": "key",
+        },
+        1,
+    )
+    assert failures_of(row) == [("smtpUserName", "missing")]
+
+
+@pytest.mark.parametrize(
+    ("values", "smtp", "imap"),
+    [
+        ({"accessToken": "t"}, ("t", True), ("t", True)),
+        ({"smtpAccessToken": "s", "imapAccessToken": "i"}, ("s", True), ("i", True)),
+        ({"smtpAccessToken": "s"}, ("s", True), ("s", True)),
+        ({"imapAccessToken": "i", "smtpPassword": "p"}, ("p", False), ("i", True)),
+        ({"accessToken": "t", "smtpPassword": "p", "imapPassword": "q"}, ("t", True), ("t", True)),
+    ],
+)
+def test_a_token_goes_before_a_password(
+    values: dict[str, object], smtp: tuple[str, bool], imap: tuple[str, bool]
+) -> None:
+    row = read_row({"smtpEmailAddress": "sales@gmail.com", **values}, 1)
+    assert row.errors == ()
+    assert (row.secrets.smtp, row.secrets.smtp_is_token) == (Secret(smtp[0]), smtp[1])
+    assert (row.secrets.imap, row.secrets.imap_is_token) == (Secret(imap[0]), imap[1])
+
+
+def test_a_missing_password_is_told_once_since_one_mends_both_sides() -> None:
+    row = read_row({"smtpEmailAddress": "sales@gmail.com"}, 1)
+    assert failures_of(row) == [("smtpPassword", "missing")]
+    row = read_row({"smtpEmailAddress": "sales@gmail.com", "smtp": False}, 1)
+    assert failures_of(row) == [("imapPassword", "missing")]
+
+
+def test_a_password_that_cannot_be_used_is_told_once_and_not_called_missing() -> None:
+    row = read_row({"smtpEmailAddress": "sales@gmail.com", "smtpPassword": 12345}, 1)
+    assert failures_of(row) == [("smtpPassword", "type")]
+
+
+@pytest.mark.parametrize(
+    ("values", "failures"),
+    [
+        ({"smtpPort": 0}, [("smtpPort", "range")]),
+        ({"imapPort": "imap"}, [("imapPort", "range")]),
+        ({"smtpEncryption": "quantum"}, [("smtpEncryption", "value")]),
+        ({"smtpHost": "not a host"}, [("smtpHost", "format")]),
+        ({"imapHost": ["a"]}, [("imapHost", "type")]),
+        ({"smtpUserName": "a\nb"}, [("smtpUserName", "control_characters")]),
+        ({"externalId": {}}, [("externalId", "type")]),
+        ({"dailyLimit": "many"}, [("dailyLimit", "type")]),
+        ({"smtp": "perhaps"}, [("smtp", "type")]),
+        ({"smtpPort": 0, "imapHost": "a b"}, [("smtpPort", "range"), ("imapHost", "format")]),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_field(values: dict[str, object], failures: list[tuple[str, str]]) -> None:
+    assert failures_of(read(**values)) == failures
+
+
+@pytest.mark.parametrize(("word", "encryption"), [(True, SSL), ("starttls", STARTTLS), ("SSL/TLS", SSL)])
+def test_encryption_may_be_a_word_or_true(word: object, encryption: Encryption) -> None:
+    assert read(smtpEncryption=word).smtp.encryption is encryption
+
+
+def test_a_row_that_is_no_object_is_told() -> None:
+    row = not_an_object(3, "a list")
+    assert failures_of(row) == [("", "type")]
+    assert "Row 3" in row.errors[0].message
+    assert broken_row(4, "Words.").errors[0].message == "Words."
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+_NAMES = st.sampled_from(sorted(KNOWN_FIELDS)) | st.text()
+
+
+@settings(deadline=None)
+@given(st.dictionaries(_NAMES, _VALUES, max_size=8))
+def test_whatever_an_entry_holds_it_becomes_a_row(values: dict[str, Any]) -> None:
+    row = read_row(values, 9)
+    assert row.row == 9
+    assert row.errors or row.email
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(KNOWN_FIELDS - {"smtpPassword"})), _VALUES, max_size=8))
+def test_no_password_is_in_what_is_told_or_kept(values: dict[str, Any]) -> None:
+    row = read_row({**values, "smtpPassword": "'zq7-Kx9-wv3 "}, 1)
+    assert "zq7-Kx9-wv3" not in repr(row)
