@@ -1,6 +1,6 @@
 -- name: claim_rows :many
 -- Take rows for a worker in input order, at most `room` for each pace key; logins are counted in advance.
--- params: request_id uuid, worker_id uuid, most bigint, full_keys text[], keys text[], rooms integer[], default_room integer, scan bigint, retry_budget interval
+-- params: request_id uuid, worker_id uuid, most integer, full_keys text[], keys text[], rooms integer[], default_room integer, scan bigint, retry_budget interval
 WITH candidate AS (
     SELECT row, pace_key FROM request_rows
     WHERE request_id = $1 AND state = 'queued' AND pace_key <> ALL ($4)
