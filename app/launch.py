@@ -1,0 +1,118 @@
+"""I/O: starts the programs of our own PostgreSQL and Valkey as the right user, so that they end with us. POSIX only.
+
+PostgreSQL refuses to run as root: it is given a user namespace (Linux), else the account `nobody`. Linux tells the
+servers to stop when their supervisor dies (prctl(2), PR_SET_PDEATHSIG).
+"""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+Command = list[str | Path]
+
+
+def find_program(names: list[str], *folders: Path | None) -> Path | None:
+    """Return a program by one of its names: from the newest version in the folders, else from PATH."""
+    for folder in folders:
+        for name in names:
+            # The newest version sorts last: pginstall18 after pginstall, 17/bin after 15/bin.
+            found = sorted(folder.glob(f"**/{name}")) if folder is not None and folder.is_dir() else []
+            if found:
+                return found[-1]
+    on_path = [path for name in names if (path := shutil.which(name))]
+    return Path(on_path[0]).resolve() if on_path else None
+
+
+def find_wheel(package: str) -> Path | None:
+    """Return where an installed package is; it is found, not imported: the packages' own managers are not wanted."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def major_version(postgres: Path) -> str:
+    """Return PostgreSQL's major version."""
+    text = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True).stdout
+    return text.split()[2].partition(".")[0]
+
+
+class Launcher:
+    """Starts programs as the right user: PostgreSQL refuses to run as root."""
+
+    def __init__(self, lock: IO[str], data_dir: Path) -> None:
+        self._lock = lock
+        self._data_dir = data_dir
+        self._user: str | None = None
+        self._in_namespace = False
+        if os.geteuid() == 0 and sys.platform == "linux":
+            try:
+                subprocess.run(["/bin/true"], preexec_fn=_enter_user_namespace, check=True)
+                self._in_namespace = True
+            except (subprocess.SubprocessError, OSError):
+                self._user = "nobody"
+        elif os.geteuid() == 0:
+            self._user = "nobody"
+
+    def give(self, *folders: Path) -> None:
+        """Let the servers' user into the folders, where it is not ours."""
+        for folder in folders:
+            if self._user is not None:
+                shutil.chown(folder, self._user)
+
+    def run(self, command: Command) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(command, capture_output=True, user=self._user, preexec_fn=self._preexec(0), check=False)
+
+    def postgres(self, program: Path, cluster: Path, sockets: Path) -> subprocess.Popen[bytes]:
+        command: Command = [program, "-D", cluster, "-k", sockets, "-c", "listen_addresses=", "-c", "timezone=UTC"]
+        command += ["-c", "max_connections=200", "-c", "unix_socket_permissions=0700", "-c", "log_timezone=UTC"]
+        # Statements that fail are told to us; in a log their parameters could be read.
+        command += ["-c", "log_min_error_statement=panic", "-c", "log_parameter_max_length_on_error=0"]
+        return self._launch(command, "postgresql.log", signal.SIGINT)
+
+    def valkey(self, program: Path, folder: Path, sockets: Path) -> subprocess.Popen[bytes]:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.give(folder)
+        command: Command = [program, "--port", "0", "--unixsocket", sockets / "valkey.sock", "--unixsocketperm", "700"]
+        command += ["--dir", folder, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
+        command += ["--maxmemory-policy", "noeviction"]
+        return self._launch(command, "valkey.log", signal.SIGTERM)
+
+    def _launch(self, command: Command, log: str, at_death: signal.Signals) -> subprocess.Popen[bytes]:
+        with (self._data_dir / log).open("ab") as words:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,
+                pass_fds=[self._lock.fileno()],
+                user=self._user,
+                preexec_fn=self._preexec(at_death),  # noqa: PLW1509 - the main thread forks, before any other starts
+            )
+
+    def _preexec(self, at_death: int) -> Callable[[], None]:
+        in_namespace, is_linux = self._in_namespace, sys.platform == "linux"
+
+        def prepare() -> None:
+            if in_namespace:
+                _enter_user_namespace()
+            if is_linux and at_death:
+                ctypes.CDLL(None).prctl(1, at_death)  # PR_SET_PDEATHSIG
+
+        return prepare
+
+
+def _enter_user_namespace() -> None:
+    """Become `nobody` in a user namespace of our own; files stay root's (user_namespaces(7))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x10000000):  # CLONE_NEWUSER
+        raise OSError(ctypes.get_errno(), "unshare")
+    for name, text in (("setgroups", "deny"), ("uid_map", "65534 0 1"), ("gid_map", "65534 0 1")):
+        with Path("/proc/self", name).open("w") as handle:
+            handle.write(text)
