@@ -10,12 +10,12 @@ import msgspec
 from aiohttp import web
 
 from app.api.answer import json_answer
-from app.api.context import API, CALLER, Api, base_url
+from app.api.context import API, CALLER, Api, locate_status
 from app.api.idempotency import REPLAYED, key_busy, key_mismatch
 from app.api.problem import Problem, faults_of
 from app.enqueue import ring_drain, ring_report
 from app.model import Counts, Options, Row, RowError
-from app.report.payload import REJECTIONS_SHOWN, STATUS_PATH, render_accepted
+from app.report.payload import REJECTIONS_SHOWN, render_accepted
 from app.seal import new_data_key
 from app.store.db import new_id, transaction
 from app.store.idempotency import IdempotencyKey, KeyBusy, KeyMismatch, Remembered, claim_key, record_key
@@ -46,7 +46,7 @@ async def accept_order(http: web.Request, order: Order) -> web.Response:
     return json_answer(
         msgspec.Raw(made.answer),
         headers={
-            "Location": f"{base_url(http)}{STATUS_PATH}{made.request_id}",
+            **locate_status(http, made.request_id),
             **(REPLAYED if is_replayed else {}),
         },
     )

@@ -5,11 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
+from app.api.context import API, BodyPace
+from app.api.inflate import InflateError, Inflater
 from app.api.problem import Problem
 
-PAUSE_SECONDS: Final = 20.0
-"""The longest silence in the middle of a body."""
-WHOLE_SECONDS: Final = 300.0
 _CODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 
 
@@ -17,28 +16,42 @@ async def read_body(http: web.Request, most_bytes: int) -> bytes:
     """Return the whole body, inflated where it came compressed.
 
     Raises:
-        Problem: too large (413), too slow (408), a coding that is not known (415).
+        Problem: too large (413), too slow (408), a coding that is not known (415) or not kept to (400).
     """
     coding = http.headers.get("Content-Encoding", "").strip().lower()
     if coding not in _CODINGS:
         raise Problem(415, "content-encoding", "Content-Encoding must be gzip, deflate, or absent.")
     if (http.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
+    pace = http.app[API].body_pace
+    ends_at = asyncio.get_running_loop().time() + pace.whole_seconds
+    inflater = Inflater(coding)
     blocks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(WHOLE_SECONDS):
-            while True:
-                async with asyncio.timeout(PAUSE_SECONDS):
-                    block = await http.content.readany()
-                if not block:
-                    return b"".join(blocks)
-                size += len(block)
+        while block := await _next_block(http, pace, ends_at):
+            for plain in inflater.feed(block):
+                size += len(plain)
                 if size > most_bytes:
                     raise _too_large(most_bytes)
-                blocks.append(block)
+                blocks.append(plain)
+                await asyncio.sleep(0)
+        inflater.end()
+    except InflateError:
+        words = f"The body is not what Content-Encoding says, {coding}, or it is cut off."
+        raise Problem(400, "body", words) from None
+    return b"".join(blocks)
+
+
+async def _next_block(http: web.Request, pace: BodyPace, ends_at: float) -> bytes:
+    """Return what came next; empty: that was all."""
+    try:
+        async with asyncio.timeout_at(min(ends_at, asyncio.get_running_loop().time() + pace.pause_seconds)):
+            return await http.content.readany()
     except TimeoutError:
-        words = f"The body came too slowly: at most {PAUSE_SECONDS:g} s of silence, {WHOLE_SECONDS:g} s in all."
+        words = (
+            f"The body came too slowly: at most {pace.pause_seconds:g} s of silence, {pace.whole_seconds:g} s in all."
+        )
         raise Problem(408, "slow-body", words, headers={"Connection": "close"}) from None
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
 
 from aiohttp import web
 
@@ -11,9 +13,18 @@ from app.api.watch import Watch
 from app.enqueue import Queue
 from app.metrics import Metrics
 from app.model import Caller
+from app.report.payload import STATUS_PATH
 from app.reports import ReportStore
 from app.seal import Keyring
 from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPace:
+    """How slowly a body may come. `pause_seconds`: the longest silence in its middle; `whole_seconds`: all of it."""
+
+    pause_seconds: float = 20.0
+    whole_seconds: float = 300.0
 
 
 @dataclass(slots=True)
@@ -29,6 +40,7 @@ class Api:
     watch: Watch
     metrics: Metrics = field(default_factory=Metrics)
     summaries: Summaries = field(default_factory=Summaries)
+    body_pace: BodyPace = BodyPace()
     is_leaving: bool = False
 
 
@@ -36,6 +48,11 @@ API: Final = web.AppKey("api", Api)
 CALLER: Final = web.RequestKey("caller", Caller)
 TRACE_ID: Final = web.RequestKey("trace_id", str)
 RATE_HEADERS: Final = web.RequestKey("rate_headers", dict[str, str])
+
+
+def locate_status(http: web.Request, request_id: UUID) -> dict[str, str]:
+    """Return the header that tells where a request's status is: a path of this API, as a relative reference."""
+    return {"Location": f"{urlsplit(base_url(http)).path}{STATUS_PATH}{request_id}"}
 
 
 def base_url(http: web.Request) -> str:

@@ -99,7 +99,8 @@ async def contain(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def make_app(api: Api) -> web.Application:
     """Return the application with every route."""
-    app = web.Application(middlewares=[answer, contain])
+    # Compressed bodies are ours to inflate (app/api/inflate.py).
+    app = web.Application(middlewares=[answer, contain], handler_args={"auto_decompress": False})
     app[API] = api
     app.on_response_prepare.append(finish)
     add_routes(app)

@@ -94,7 +94,7 @@ def read_number(values: Mapping[str, str], name: str, default: int, least: int, 
     text = values.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and least <= int(text) <= most):
         raise bad_parameter(name, f"{name} must be a whole number from {least} to {most}, not {_quote(text)}.")
     return int(text)
 

@@ -64,7 +64,8 @@ def faults_of(errors: Sequence[RowError]) -> list[Fault]:
 
 def _render_fault(fault: Fault) -> dict[str, object]:
     row = {"row": fault.row, "pointer": f"#/{fault.row - 1}/{fault.field}".rstrip("/")} if fault.row else {}
-    where = {"pointer": f"#/{fault.field}"} if not fault.row and fault.field else {}
+    is_in_body = fault.code != "parameter" and not fault.row and fault.field
+    where = {"pointer": f"#/{fault.field}"} if is_in_body else {}
     return {**row, "field": fault.field, **where, "code": fault.code, "message": fault.message}
 
 

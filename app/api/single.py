@@ -9,13 +9,13 @@ from aiohttp import web
 from app.api.accept import Order, store_order
 from app.api.answer import json_answer
 from app.api.body import read_body
-from app.api.context import API, CALLER, base_url
+from app.api.context import API, CALLER, locate_status
 from app.api.idempotency import REPLAYED, read_idempotency_key
 from app.api.parameters import read_options, read_query
 from app.api.problem import Problem, faults_of
 from app.intake.row import read_row
-from app.model import Correction
-from app.report.payload import STATUS_PATH, render_single
+from app.model import Correction, RowError
+from app.report.payload import render_single
 from app.report.rows import list_corrections_of
 from app.store.requests import get_request
 from app.store.rows import RowResult, list_row_results
@@ -38,7 +38,7 @@ async def connect_one(http: web.Request) -> web.Response:
     order = Order(options, [row], list(row.extra), read_idempotency_key(http, body), kind="single")
     made, is_replayed = await store_order(api, workspace_id, order, lambda *_: b"")
     request_id = made.request_id
-    headers = {"Location": f"{base_url(http)}{STATUS_PATH}{request_id}", **(REPLAYED if is_replayed else {})}
+    headers = {**locate_status(http, request_id), **(REPLAYED if is_replayed else {})}
     ends_at = asyncio.get_running_loop().time() + api.settings.check_timeout_seconds + SPARE_SECONDS
     while True:
         request = await get_request(api.db, workspace_id, request_id)
@@ -64,6 +64,7 @@ def _render(found: RowResult, request_id: str) -> dict[str, object]:
             Correction(entry["field"], entry["given"], entry["used"], entry["reason"])
             for entry in list_corrections_of(found)
         ],
+        errors=[RowError(found.row, entry["field"], entry["code"], entry["message"]) for entry in found.errors],
     )
     payload = body["payload"]
     assert isinstance(payload, dict)

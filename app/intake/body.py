@@ -14,6 +14,8 @@ from app.intake.row import not_an_object, read_row
 from app.model import Row, RowError
 
 SLICE_ROWS: Final = 200
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""Some editors and shells put it before UTF-8; it says nothing there."""
 
 _ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENTRY: Final = msgspec.json.Decoder()
@@ -29,6 +31,7 @@ def split_json_array(body: bytes) -> list[msgspec.Raw]:
     Raises:
         BodyError: not JSON, not an array, or an empty one.
     """
+    body = body.removeprefix(BYTE_ORDER_MARK)
     if not body.strip():
         raise BodyError("The body is empty: send a JSON array of accounts.")
     try:
@@ -50,7 +53,7 @@ def split_ndjson(body: bytes) -> list[bytes]:
     Raises:
         BodyError: there is no line.
     """
-    lines = [line for line in body.split(b"\n") if line.strip()]
+    lines = [line for line in body.removeprefix(BYTE_ORDER_MARK).split(b"\n") if line.strip()]
     if not lines:
         raise BodyError("The body is empty: send one account a line.")
     return lines
