@@ -32,7 +32,6 @@ def split_json_array(body: bytes) -> list[msgspec.Raw]:
         BodyError: not JSON, not an array, or an empty one.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
-    body = body.removeprefix(BOM)
     if not body.strip():
         raise BodyError("The body is empty: send a JSON array of accounts.")
     try:
