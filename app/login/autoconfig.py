@@ -3,7 +3,8 @@
     <clientConfig><emailProvider><incomingServer type="imap"><hostname>imap.example.com</hostname>…
 
 Fetched with the address guard between us and every address that is dialled, redirects included; small, soon, and
-without the XML that expands (no document type, no entities).
+without the XML that expands (no document type, no entities). What came in clear may have been written by anyone
+on the way, so it is believed only of hosts of the domain's own.
 Source: wiki.mozilla.org, Thunderbird:Autoconfiguration:ConfigFileFormat (read 2026-11-21).
 """
 
@@ -17,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from app.egress import Policy, refusal
-from app.intake.address import is_host
+from app.intake.address import is_host, organisation_of
 from app.login.resolve import ResolveError, Resolver, read_literal, to_ascii
 from app.model import Encryption, Protocol, Server
 
@@ -39,10 +40,16 @@ async def fetch_autoconfig(
     """Return the servers that the domain's own document names, in its order; empty: there is none to be had."""
     connector = aiohttp.TCPConnector(resolver=_Guarded(resolver, policy, ports), limit=4, force_close=True)
     timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, auto_decompress=False, headers={"Accept-Encoding": "identity"}
+    ) as session:
         for place in places:
-            document = await _fetch(session, place.format(domain=domain))
-            servers = parse_autoconfig(document, domain)
+            document, is_secure = await _fetch(session, place.format(domain=domain))
+            servers = [
+                (protocol, server)
+                for protocol, server in parse_autoconfig(document, domain)
+                if is_secure or organisation_of(server.host) == organisation_of(domain)
+            ]
             if servers:
                 return servers
     return []
@@ -50,11 +57,15 @@ async def fetch_autoconfig(
 
 def parse_autoconfig(document: bytes, domain: str) -> list[tuple[Protocol, Server]]:
     """Read a document; what cannot be read is empty. Servers in clear are left out: they are for those who ask."""
-    if not document or b"<!DOCTYPE" in document.upper() or b"<!ENTITY" in document.upper():
+    try:
+        text = document.decode("utf-8-sig")  # ourselves, so that no other encoding hides what is looked for
+    except UnicodeDecodeError:
+        return []
+    if not text or "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
         return []
     try:
-        root = ElementTree.fromstring(document)  # noqa: S314 - no document type, so nothing that expands
-    except (ElementTree.ParseError, ValueError, LookupError):
+        root = ElementTree.fromstring(text)  # noqa: S314 - no document type, so nothing that expands
+    except (ElementTree.ParseError, ValueError):
         return []
     found = []
     for element in root.iter():
@@ -64,27 +75,35 @@ def parse_autoconfig(document: bytes, domain: str) -> list[tuple[Protocol, Serve
         host = (element.findtext("hostname") or "").strip().replace("%EMAILDOMAIN%", domain).lower()
         port = (element.findtext("port") or "").strip()
         mode = _MODES.get((element.findtext("socketType") or "").strip().lower())
-        if mode is not None and is_host(host) and port.isdigit() and 1 <= int(port) <= 65535:
-            found.append((protocol, Server(host, int(port), mode)))
+        if mode is not None and is_host(host) and (number := _read_port(port)):
+            found.append((protocol, Server(host, number, mode)))
     return found
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str) -> bytes:
-    """Return a document, following two redirects at most; empty: it is not to be had."""
+def _read_port(text: str) -> int:
+    """Return a port; 0: it is none."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
+    return number if number <= 65535 else 0
+
+
+async def _fetch(session: aiohttp.ClientSession, url: str) -> tuple[bytes, bool]:
+    """Return a document and whether it came by https all the way, following two redirects at most; empty: none."""
     place = URL(url)
+    is_secure = True
     for _ in range(3):
+        is_secure &= place.scheme == "https"
         if not is_guarded(place):
-            return b""
+            break
         try:
             async with session.get(place, allow_redirects=False) as answer:
                 if answer.status in {301, 302, 303, 307, 308}:
                     place = place.join(URL(answer.headers.get("Location", "")))
                     continue
                 is_plain = answer.headers.get("Content-Encoding", "identity") == "identity"
-                return await _read(answer) if answer.status == 200 and is_plain else b""
+                return (await _read(answer) if answer.status == 200 and is_plain else b"", is_secure)
         except (aiohttp.ClientError, OSError, ValueError):
-            return b""
-    return b""
+            break
+    return b"", False
 
 
 def is_guarded(place: URL) -> bool:

@@ -6,13 +6,13 @@ In the order of CONTRACT section 2: who receives the domain's mail (MX, RFC 5321
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from app.egress import Policy
 from app.intake.presets import find_preset_by_mx
 from app.login.autoconfig import fetch_autoconfig
 from app.login.check import Tools
-from app.login.resolve import ResolveError, Resolver
+from app.login.resolve import ResolveError, Resolver, to_ascii
 from app.model import Encryption, FailureKind, Protocol, Server, Source
 
 _SRV: Final = {
@@ -31,15 +31,19 @@ class Found:
 
 
 async def discover(domain: str, protocol: Protocol, tools: Tools) -> list[Found]:
-    """Return the servers of a side of `domain`, the most trusted first; empty: nothing is known of it."""
+    """Return the servers of a side of `domain`, the most trusted first; empty: nothing is known of it.
 
-    async def search(name: str) -> list[Found]:
-        return await find_servers(name, protocol, tools.resolver, tools.egress)
-
-    try:
-        found: list[Found] = await tools.resolver.remember(f"servers of {protocol}", domain, search)
-    except ResolveError:
+    Raises:
+        ResolveError: the name servers could not say, so there may yet be something to know.
+    """
+    name = to_ascii(domain)
+    if not name:
         return []
+
+    async def search(asked: str) -> list[Found]:
+        return await find_servers(asked, protocol, tools.resolver, tools.egress)
+
+    found: list[Found] = await tools.resolver.remember(f"servers of {protocol}", name, search, SEARCH_SECONDS)
     return found
 
 
@@ -47,22 +51,24 @@ async def find_servers(domain: str, protocol: Protocol, resolver: Resolver, poli
     """Ask one source after the other; the first that knows ends the search.
 
     Raises:
-        ResolveError: the domain does not exist.
+        ResolveError: nothing was found, and a source could not say.
     """
     steps: tuple[Callable[[], Awaitable[list[Found]]], ...] = (
         lambda: _by_mx(domain, protocol, resolver),
         lambda: _by_srv(domain, protocol, resolver),
         lambda: _by_autoconfig(domain, protocol, resolver, policy),
     )
+    is_uncertain = False
     for step in steps:
         try:
             found = await step()
         except ResolveError as error:
-            if error.kind is FailureKind.NAME_NOT_FOUND and step is steps[0]:
-                continue  # a domain without MX may still have SRV records
-            found = []
+            is_uncertain |= error.kind is FailureKind.NAME_TEMPORARY
+            continue
         if found:
             return found
+    if is_uncertain:
+        raise ResolveError(FailureKind.NAME_TEMPORARY)
     return []
 
 
@@ -77,14 +83,21 @@ async def _by_mx(domain: str, protocol: Protocol, resolver: Resolver) -> list[Fo
 
 async def _by_srv(domain: str, protocol: Protocol, resolver: Resolver) -> list[Found]:
     found: list[Found] = []
+    failures: list[ResolveError] = []
     for service, encryption in _SRV[protocol]:
         try:
-            records: list[Any] = list(await resolver.srv(f"{service}.{domain}"))
-        except ResolveError:
+            records = await resolver.srv(f"{service}.{domain}")
+        except ResolveError as error:
+            failures.append(error)
             continue
         found += [
-            Found(Server(record.target, record.port, encryption), Source.SRV) for record in records if record.target
+            Found(Server(record.target, record.port, encryption), Source.SRV)
+            for record in records
+            if record.target and record.port
         ]
+    for failure in failures:
+        if not found and failure.kind is FailureKind.NAME_TEMPORARY:
+            raise failure
     return found
 
 

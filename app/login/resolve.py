@@ -26,6 +26,8 @@ THREADS: Final = 32
 KEEP_SECONDS: Final = 60.0
 KEEP_FAILURE_SECONDS: Final = 10.0
 MOST_NAMES: Final = 20_000
+RESOLUTION_DELAY_SECONDS: Final = 0.3
+"""How long addresses of one family wait for a name server that is silent about the other (RFC 8305, section 3)."""
 
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -86,15 +88,24 @@ class Resolver:
 
     async def srv(self, name: str) -> list[SrvRecord]:
         """Return the SRV records of `name` such as `_imaps._tcp.example.com`, the most preferred first."""
-        found: list[SrvRecord] = await self.remember("srv", name, self._ask_srv)
+        found: list[SrvRecord] = await self.remember("srv", to_ascii(name), self._ask_srv)
         return found
 
     async def aclose(self) -> None:
-        """Stop the threads; look-ups under way are left to end by themselves."""
+        """Stop; whoever still waits for an answer is cancelled."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        under_way = list(self._asked.values())
+        for asked in under_way:
+            asked.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def remember(self, kind: str, name: str, ask: Callable[[str], Awaitable[Any]]) -> Any:
-        """Answer from memory, or join the question that is under way, or ask; failures are kept for a while too."""
+    async def remember(
+        self, kind: str, name: str, ask: Callable[[str], Awaitable[Any]], timeout_seconds: float = 0.0
+    ) -> Any:
+        """Answer from memory, or join the question that is under way, or ask; failures are kept for a while too.
+
+        `timeout_seconds` 0: as long as a name may take.
+        """
         loop = asyncio.get_running_loop()
         key = (kind, name)
         kept = self._kept.get(key)
@@ -104,14 +115,15 @@ class Resolver:
             return kept[1]
         asked = self._asked.get(key)
         if asked is None:
-            asked = self._asked[key] = loop.create_task(self._answer(key, ask))
+            asked = loop.create_task(self._answer(key, ask, timeout_seconds or self._timeout_seconds))
+            self._asked[key] = asked
         # One caller's deadline must not take the answer from the others.
         return await asyncio.shield(asked)
 
-    async def _answer(self, key: tuple[str, str], ask: Callable[[str], Awaitable[Any]]) -> Any:
+    async def _answer(self, key: tuple[str, str], ask: Callable[[str], Awaitable[Any]], timeout_seconds: float) -> Any:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(timeout_seconds):
                 answer = await ask(key[1])
         except TimeoutError:
             error = ResolveError(FailureKind.NAME_TEMPORARY)
@@ -144,7 +156,15 @@ class Resolver:
         return found
 
     async def _ask_servers(self, name: str) -> list[str]:
-        answers = await asyncio.gather(*(self._query(name, kind) for kind in ("AAAA", "A")), return_exceptions=True)
+        questions = [asyncio.create_task(self._query(name, kind)) for kind in ("AAAA", "A")]
+        try:
+            answered, _ = await asyncio.wait(questions, return_when=asyncio.FIRST_COMPLETED)
+            is_known = any(question.exception() is None and question.result() for question in answered)
+            await asyncio.wait(questions, timeout=RESOLUTION_DELAY_SECONDS if is_known else None)
+        finally:
+            for question in questions:
+                question.cancel()
+        answers = await asyncio.gather(*questions, return_exceptions=True)
         found = [record.address for answer in answers if not isinstance(answer, BaseException) for record in answer]
         if not found:
             failures = [answer for answer in answers if isinstance(answer, ResolveError)]

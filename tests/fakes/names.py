@@ -51,6 +51,11 @@ class Names:
     script: Script
     asked: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def where(self) -> tuple[str, int]:
+        host, _, port = self.address.rpartition(":")
+        return host, int(port)
+
     def answer(self, question: dns.message.Message, *, is_udp: bool) -> dns.message.Message | None:
         asked = question.question[0]
         name = asked.name.to_text(omit_final_dot=True).lower()

@@ -76,7 +76,7 @@ class Scripted:
 
 @contextlib.asynccontextmanager
 async def serve(
-    steps: Sequence[Step], *, tls: ssl.SSLContext | None = None, is_implicit: bool = False
+    steps: Sequence[Step], *, tls: ssl.SSLContext | None = None, is_implicit: bool = False, host: str = "127.0.0.1"
 ) -> AsyncIterator[Scripted]:
     """Run a server that treats every caller to `steps`. `tls`: for STARTTLS, or from the first byte."""
     tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +99,7 @@ async def serve(
     def answer() -> asyncio.StreamReaderProtocol:
         return asyncio.StreamReaderProtocol(Recorder(bytearray()), play)
 
-    server = await loop.create_server(answer, "127.0.0.1", 0, ssl=tls if is_implicit else None)
+    server = await loop.create_server(answer, host, 0, ssl=tls if is_implicit else None)
     seen = Scripted(server.sockets[0].getsockname()[1], [])
     try:
         yield seen
