@@ -6,10 +6,13 @@ from typing import Final
 
 from app.intake.fields import SECRET_FIELDS
 from app.intake.row import read_row
-from app.model import Protocol, Row, Secrets, Side, Source
+from app.model import Protocol, Row, Secret, Secrets, Side, Source
 
-_KEPT: Final = "*"
-"""Stands for a credential that is kept, while the row is read anew: this part of the house never opens one."""
+_KEPT: Final = "\ue000"
+"""Stands for a credential that is kept, while the row is read anew: this part of the house never opens one.
+
+Nobody's password is a single character for private use.
+"""
 
 
 def mend_row(row: Row, given: Mapping[str, object]) -> Row:
@@ -19,7 +22,7 @@ def mend_row(row: Row, given: Mapping[str, object]) -> Row:
     values: dict[str, object] = {**row.extra, **row.details, "externalId": row.external_id}
     if Source.PRESET in {*row.smtp.sources.values(), *row.imap.sources.values()}:
         values["emailServiceProvider"] = row.provider
-    kept = {}
+    kept: dict[Protocol, Secret] = {}
     for protocol, side, secret, is_token in (
         (Protocol.SMTP, row.smtp, row.secrets.smtp, row.secrets.smtp_is_token),
         (Protocol.IMAP, row.imap, row.secrets.imap, row.secrets.imap_is_token),
@@ -30,8 +33,8 @@ def mend_row(row: Row, given: Mapping[str, object]) -> Row:
             kept[protocol] = secret
     mended = read_row({**values, **given}, row.row)
     secrets = Secrets(
-        kept.get(Protocol.SMTP, mended.secrets.smtp),
-        kept.get(Protocol.IMAP, mended.secrets.imap),
+        _put_back(mended.secrets.smtp, kept.get(Protocol.SMTP), kept.get(Protocol.IMAP)),
+        _put_back(mended.secrets.imap, kept.get(Protocol.IMAP), kept.get(Protocol.SMTP)),
         mended.secrets.smtp_is_token,
         mended.secrets.imap_is_token,
     )
@@ -41,6 +44,11 @@ def mend_row(row: Row, given: Mapping[str, object]) -> Row:
 def lacks_secret(row: Row) -> bool:
     """Tell whether a side that is to be checked has no credential left."""
     return (row.smtp.wanted and row.secrets.smtp is None) or (row.imap.wanted and row.secrets.imap is None)
+
+
+def _put_back(read: Secret | None, own: Secret | None, other: Secret | None) -> Secret | None:
+    """Return what was read, or the credential that it stands for: the side's own, else the one it borrows."""
+    return (own or other) if read == Secret(_KEPT) else read
 
 
 def _own_fields(protocol: Protocol, side: Side) -> dict[str, object]:
