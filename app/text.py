@@ -24,6 +24,9 @@ _UNSEEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_CALCULATED = frozenset("=+-@\t\r'")
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")
+_TO_GUARD = re.compile(r"'*[=+\-@\t\r]")
 
 
 def clean_text(raw: bytes | str, needles: Sequence[str] = (), limit: int = REPLY_LIMIT_BYTES) -> str:
@@ -39,6 +42,19 @@ def clean_text(raw: bytes | str, needles: Sequence[str] = (), limit: int = REPLY
         return text
     encoded = text.encode()
     return text if len(encoded) <= limit else encoded[:limit].decode(errors="ignore").rstrip()
+
+
+def guard_cell(text: str) -> str:
+    """Return a text as a cell that no spreadsheet calculates: what begins with = + - @ tab or CR gets an apostrophe.
+
+    So does one that has apostrophes before such a mark already; taking one off always gives the text that was.
+    """
+    return "'" + text if text[:1] in _CALCULATED and _TO_GUARD.match(text) else text
+
+
+def unguard_cell(cell: str) -> str:
+    """Return the text that `guard_cell` was given."""
+    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
 
 
 def list_needles(username: str, secret: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text import STARS, clean_text, list_needles
+from app.text import STARS, clean_text, guard_cell, list_needles, unguard_cell
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,29 @@ def test_a_secret_never_survives(around: str, secret: str) -> None:
         or clean_text(secret) not in cleaned.replace(STARS, "\n")
         or len(clean_text(secret)) < 4
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+49 30", "'+49 30"),
+        ("-5", "'-5"),
+        ("@home", "'@home"),
+        ("\ttab", "'\ttab"),
+        ("\rline", "'\rline"),
+        ("'=1+1", "''=1+1"),
+        ("'tis", "'tis"),
+        ("''", "''"),
+        ("a=b", "a=b"),
+        ("", ""),
+    ],
+)
+def test_a_cell_that_would_be_calculated_gets_an_apostrophe(text: str, cell: str) -> None:
+    assert guard_cell(text) == cell
+    assert unguard_cell(cell) == text
+
+
+@given(st.text(alphabet="'=+-@\t\rab", max_size=6))
+def test_the_guard_comes_off_again(text: str) -> None:
+    assert unguard_cell(guard_cell(text)) == text
