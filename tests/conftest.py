@@ -50,15 +50,6 @@ async def database_url(ground: embedded.Embedded, template: str) -> AsyncIterato
 
 
 @pytest.fixture(scope="module")
-async def empty_database_url(ground: embedded.Embedded) -> AsyncIterator[str]:
-    """Yield a database without any schema, for tests of migrations."""
-    name = f"test_{next(_NUMBERS)}"
-    await run_sql(ground.database_url, f"CREATE DATABASE {name}")
-    yield name_database(ground.database_url, name)
-    await run_sql(ground.database_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
 async def pool(database_url: str) -> AsyncIterator[Any]:
     opened = await open_pool(database_url, most=10)
     yield opened
