@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from app.api.context import API, RATE_HEADERS, TRACE_ID
@@ -72,7 +72,7 @@ async def _handle(http: web.Request, handler: Handler) -> web.StreamResponse:
 def _translate(http: web.Request, error: web.HTTPException) -> Problem:
     """Return aiohttp's own refusals, of unknown paths and methods mostly, in our shape."""
     if error.status == 404:
-        return Problem(404, "no-such-path", f"There is nothing at {http.path[:200]}. GET /docs tells what there is.")
+        return Problem(404, "no-such-path", f"There is nothing at {_path(http)[:200]}. GET /docs tells what there is.")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         words = f"{http.method} is not for this path; it takes {allowed}."
@@ -86,7 +86,7 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _refuse(http: web.Request, problem: Problem) -> web.Response:
-    document = render_problem(problem, instance=http.path, trace_id=http[TRACE_ID])
+    document = render_problem(problem, instance=_path(http), trace_id=http[TRACE_ID])
     return web.Response(
         body=msgspec.json.encode(document),
         status=problem.status,
@@ -95,10 +95,17 @@ def _refuse(http: web.Request, problem: Problem) -> web.Response:
     )
 
 
+def _path(http: web.Request) -> str:
+    """Return the path as text; bytes that are none arrive as surrogates, which no answer can hold."""
+    return http.path.encode(errors="replace").decode()
+
+
 def _tell(http: web.Request, status: int, seconds: float) -> None:
     resource = http.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
-    http.app[API].metrics.calls.labels(http.method, route, str(status)).inc()
+    # Any word may come as a method, and each would be a series of its own.
+    method = http.method if http.method in hdrs.METH_ALL else "other"
+    http.app[API].metrics.calls.labels(method, route, str(status)).inc()
     if route not in _QUIET_ROUTES:
-        fields: dict[str, Any] = {"method": http.method, "route": route, "status": status}
+        fields: dict[str, Any] = {"method": method, "route": route, "status": status}
         _LOG.info("call.answered", **fields, elapsed_ms=round(seconds * 1000))

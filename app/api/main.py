@@ -22,7 +22,7 @@ from app.metrics import serve_metrics
 from app.reports import open_report_store
 from app.seal import Keyring
 from app.settings import Settings
-from app.store.db import StoreError, open_pool
+from app.store.db import NotFound, Unavailable, open_pool
 
 READY_SECONDS: Final = 0.5
 """After SIGTERM: for load balancers to see that we are not ready any more."""
@@ -84,12 +84,19 @@ async def opened(settings: Settings) -> AsyncIterator[Api]:
             await asyncio.wait_for(db.close(), 2)
 
 
+_TOLD: Final = (
+    *(Problem, NotFound, Unavailable, web.HTTPException),
+    *(web.RequestPayloadError, BadHttpMessage, ConnectionError),
+)
+"""What `answer` has words for, or what is the caller's going away."""
+
+
 @web.middleware
 async def contain(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn a defect of ours into a problem that tells nothing of its insides."""
     try:
         return await handler(request)
-    except (Problem, StoreError, web.HTTPException, web.RequestPayloadError, BadHttpMessage, ConnectionError):
+    except _TOLD:
         raise
     except Exception:  # noqa: BLE001 - a composition root: no defect may end in a bare connection
         _LOG.exception("call.failed")

@@ -25,6 +25,7 @@ _PROBLEMS: Final = {
     415: "A Content-Type that is not served.",
     422: "Rows are invalid, and that refuses the whole call here.",
     429: "Too many calls in a minute, or too many rows waiting.",
+    500: "A defect of ours; it is logged under the requestTraceId.",
     503: "Nothing can be stored or read now; nothing of the call was kept.",
 }
 _BODY_PROBLEMS: Final = (408, 413)
@@ -195,20 +196,23 @@ def _other_paths() -> Schema:
     )
     one = entry({"payload": ref("Diagnosis")})
     link = [_path("path", "As in reportURL."), _query("expires", whole()), _query("signature", text())]
-    plain = {"type": "object"}
+    report = _open("Download a finished report by its signed link", "text/csv", {"type": "string"}, parameters=link)
+    report["responses"] |= {"403": _problem(403), "503": _problem(503)}
+    report["responses"]["403"]["description"] = "The link has expired or is not whole."
+    plain, state = {"type": "object"}, entry({"status": words(("ok", "unavailable"))})
+    ready = _open("Whether calls can be served", _JSON, state)
+    ready["responses"]["503"] = {"description": "Not now.", "content": _content(state)}
     return {
         "/v1/diagnoses": {"get": _operation("List every code", Scope.READ, page_of(ref("Diagnosis")))},
         "/v1/diagnoses/{code}": {
             "get": _operation("Explain a code", Scope.READ, one, parameters=[code], problems=(404,))
         },
         "/v1/diagnoses/explain": {"post": explain},
-        "/v1/reports/{path}": {
-            "get": _open("Download a finished report by its signed link", "text/csv", {"type": "string"}, link)
-        },
+        "/v1/reports/{path}": {"get": report},
         "/openapi.json": {"get": _open("This document", _JSON, plain)},
         "/docs": {"get": _open("This document for people", "text/html", {"type": "string"})},
-        "/healthz": {"get": _open("Whether the process lives", _JSON, plain)},
-        "/readyz": {"get": _open("Whether calls can be served", _JSON, plain)},
+        "/healthz": {"get": _open("Whether the process lives", _JSON, state)},
+        "/readyz": {"get": ready},
     }
 
 
@@ -238,7 +242,7 @@ def _operation(
     body: Schema | None = None,
     problems: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    told = sorted({401, 403, 429, 503, *problems, *([400] if parameters else [])})
+    told = sorted({400, 401, 403, 429, 500, 503, *problems})
     operation: dict[str, Any] = {
         "summary": summary,
         "description": f"Needs a key with the scope `{scope}`.",
@@ -254,10 +258,10 @@ def _operation(
     return operation
 
 
-def _open(summary: str, kind: str, answer: Schema, parameters: list[Schema] | None = None) -> Schema:
-    responses = {"200": {"description": "Done.", "content": _content(answer, kind)}}
-    operation: Schema = {"summary": summary, "security": [], "responses": responses}
-    return {**operation, "parameters": parameters} if parameters else operation
+def _open(summary: str, kind: str, answer: Schema, **more: Any) -> Schema:
+    """Return an operation that needs no key."""
+    responses = {"200": {"description": "Done.", "content": _content(answer, kind)}, "500": _problem(500)}
+    return {"summary": summary, "security": [], **more, "responses": responses}
 
 
 def _problem(status: int) -> Schema:

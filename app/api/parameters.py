@@ -46,7 +46,7 @@ def read_query(query: Query, known: Collection[str]) -> dict[str, str]:
     """Return the parameters by name.
 
     Raises:
-        Problem: one is unknown, or comes twice.
+        Problem: one is unknown, comes twice, or holds what no text may.
     """
     values = {}
     for name in query.keys():  # noqa: SIM118 - a multidict's iteration repeats names
@@ -56,6 +56,8 @@ def read_query(query: Query, known: Collection[str]) -> dict[str, str]:
         given = query.getall(name)
         if len(given) > 1:
             raise bad_parameter(name, f"{name} is given {len(given)} times; give it once.")
+        if "\0" in given[0]:
+            raise bad_parameter(name, f"{name} holds a NUL character.")
         values[name] = given[0]
     return values
 

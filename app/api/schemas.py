@@ -182,8 +182,13 @@ def _stored_account() -> Schema:
 
 def _problem() -> Schema:
     fields = {name: text() for name in ("type", "title", "detail", "message", "instance", "requestTraceId")}
-    errors = many(ref("RowError"), "Where the input is at fault.")
-    return entry({**fields, "status": whole(), "errors": errors}, "RFC 9457.", optional=("errors",))
+    more = {
+        "errors": many(ref("RowError"), "Where the input is at fault."),
+        "limit": whole("Of too many rows or bytes: how many may be."),
+        "queued": whole("Of too many rows waiting: how many there are."),
+        "rows": many(whole(), "Of secrets that are gone: whose."),
+    }
+    return entry({**fields, "status": whole(), **more}, "RFC 9457.", optional=tuple(more))
 
 
 def make_schemas() -> dict[str, Schema]:

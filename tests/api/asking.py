@@ -1,5 +1,6 @@
 """How the tests call the API: over real HTTP, and every answer is held to the OpenAPI document."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
@@ -140,3 +141,18 @@ def row(name: str = "info", **fields: object) -> dict[str, object]:
         "imapPort": 993,
         **fields,
     }
+
+
+async def send_raw(client: Client, *parts: bytes, ends: bool = False) -> bytes:
+    """Send bytes as they are; return all that comes back until the other side hangs up. `ends`: we do first."""
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        if ends:
+            writer.write_eof()
+        async with asyncio.timeout(20):
+            return await reader.read()
+    finally:
+        writer.close()
