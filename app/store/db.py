@@ -66,6 +66,8 @@ def translated() -> Any:
         yield
     except asyncpg.UniqueViolationError as error:
         raise Conflict(error.constraint_name or "") from None
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound(error.constraint_name or "") from None  # what it belongs to was deleted meanwhile
     except _GONE as error:
         raise Unavailable(type(error).__name__) from None
     except asyncpg.PostgresError as error:

@@ -115,7 +115,9 @@ async def judge_existing(
         return [replace(row, is_known=True) if row.email in known else row for row in rows]
     words = "This address is an account already, and the request said onExisting=fail."
     return [
-        replace(row, errors=(RowError(row.row, "smtpEmailAddress", "exists", words),)) if row.email in known else row
+        replace(row, errors=(RowError(row.row, "smtpEmailAddress", "exists", words),))
+        if row.email in known and not row.errors and not row.duplicate_of
+        else row
         for row in rows
     ]
 

@@ -72,6 +72,15 @@ class Space:
     async def end(self, worker_id: UUID, *records: RowRecord) -> list[UUID]:
         return await record_results(self.db, worker_id, records)
 
+    async def keep(self, email: str, status: str = "OK", **changes: Any) -> UUID:
+        """Make an account of a mailbox, as a row that ended does. Returns its id."""
+        request_id, worker = await self.add([make_row(1, email=email)]), new_id()
+        (claimed,) = await self.claim(request_id, worker)
+        record = ended(claimed, "ok" if status == "OK" else "invalid_credentials")
+        await self.end(worker, replace(record, account=make_account(self, claimed, status, **changes)))
+        found = await self.db.fetchval("SELECT id FROM accounts WHERE workspace_id = $1 AND email = $2", self.id, email)
+        return UUID(str(found))
+
     async def row(self, request_id: UUID, number: int = 1) -> dict[str, Any]:
         """Return a row as the table holds it."""
         found = await self.db.fetchrow(
