@@ -7,11 +7,13 @@ the next begins at once when one fails. `egress` judges every address before any
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Final
 
 from app.egress import Policy, refusal
 from app.login.failure import DialError, classify
+from app.login.tls import HANDSHAKE_LIMIT_SECONDS
 from app.model import FailureKind
 
 HEAD_START_SECONDS = 0.25
@@ -90,6 +92,27 @@ async def dial(
             ready.cancel()
             link.close()
     raise min(failures, key=lambda failure: _MOST_TELLING[failure.kind], default=DialError(FailureKind.UNREACHABLE))
+
+
+async def take_over(sock: socket.socket, protocol: asyncio.Protocol, context: ssl.SSLContext | None, name: str) -> None:
+    """Put `protocol` on a connected socket, with TLS from the first byte when there is a context.
+
+    uvloop closes the descriptor by itself. When the peer hangs up before `create_connection` has returned, it does
+    not tell the socket (0.22: `_attach_fileobj` after `_close`), which would close the same number once more, by
+    then somebody else's. So the socket lets go of it here; elsewhere it is the loop's only handle, and stays.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        await loop.create_connection(
+            lambda: protocol,
+            sock=sock,
+            ssl=context,
+            server_hostname=name if context else None,
+            ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS if context else None,
+        )
+    finally:
+        if type(loop).__module__.partition(".")[0] == "uvloop":
+            sock.detach()
 
 
 def _judge(addresses: Sequence[str], port: int, policy: Policy) -> tuple[list[str], list[DialError]]:

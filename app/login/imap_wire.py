@@ -18,6 +18,7 @@ from typing import Final, cast
 
 from aioimaplib import aioimaplib
 
+from app.login.connect import take_over
 from app.login.exchange import Exchange
 from app.login.failure import WireError
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS
@@ -65,13 +66,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
 
     async def open(self, sock: socket.socket, context: ssl.SSLContext | None, name: str) -> None:
         """Take over `sock`, with TLS from the first byte when there is a context."""
-        await self._loop.create_connection(
-            lambda: self,
-            sock=sock,
-            ssl=context,
-            server_hostname=name if context else None,
-            ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS if context else None,
-        )
+        await take_over(sock, self, context, name)
 
     def send_all(self, *commands: Exchange) -> None:
         """Send commands in one go; each is then waited for on its own."""

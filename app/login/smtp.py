@@ -21,6 +21,7 @@ from aiosmtplib.errors import SMTPResponseException
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
+from app.login.connect import take_over
 from app.login.failure import Stopped
 from app.login.reply import parse_smtp_reply
 from app.login.resolve import to_ascii
@@ -138,13 +139,7 @@ class SmtpSession:
         return read_unverified(self._link) if self._link is not None else Certificate()
 
     async def _open(self, context: ssl.SSLContext | None) -> None:
-        await asyncio.get_running_loop().create_connection(
-            lambda: self._wire,
-            sock=self._sock,
-            ssl=context,
-            server_hostname=self._name if context else None,
-            ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS if context else None,
-        )
+        await take_over(self._sock, self._wire, context, self._name)
         self._link = self._wire.link
 
     async def _read_greeting(self) -> None:

@@ -39,9 +39,9 @@ def flood(data: bytes) -> Act:
     """Send `data` again and again, as fast as it is taken, until the caller is gone."""
 
     async def act(peer: Peer) -> None:
-        block = data * max(1, 16384 // len(data))
+        block = data * max(1, 65536 // len(data))
         while True:
-            await peer.send(block)
+            await _send_raw(peer, block)
             await asyncio.sleep(0)
 
     return act

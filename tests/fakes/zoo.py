@@ -5,9 +5,11 @@ from typing import Final
 
 from app.codes import Code
 from tests.fakes.behaviour import Behaviour, Scene
+from tests.fakes.endings import ENDINGS
+from tests.fakes.floods import FLOODS
 from tests.fakes.silence import SILENCE
 
-ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE,)
+ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE, *ENDINGS, *FLOODS)
 
 
 def list_cases() -> Iterator[tuple[Behaviour, Scene, Code]]:

@@ -1,17 +1,20 @@
 """Addresses are raced as RFC 8305 says, and never dialled before the guard has seen them."""
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from app.egress import Policy
 from app.login import connect
-from app.login.connect import dial, interleave
+from app.login.connect import dial, interleave, take_over
 from app.login.failure import DialError
 from app.model import FailureKind
 
@@ -141,3 +144,25 @@ async def test_cancelled_dial_leaves_no_open_file(deaf: socket.socket) -> None:
 
 def count_open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_descriptor_that_uvloop_closes_is_closed_once() -> None:
+    """A peer that resets at once made the socket close its number again, by then another connection's."""
+
+    async def connect_many() -> list[int]:
+        def hang_up(link: socket.socket) -> None:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            link.close()
+
+        numbers = []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            for _ in range(20):
+                sock = socket.create_connection(listener.getsockname())
+                hang_up(listener.accept()[0])
+                with contextlib.suppress(OSError):
+                    await take_over(sock, asyncio.Protocol(), None, "")
+                numbers.append(sock.fileno())
+                await asyncio.sleep(0)
+        return numbers
+
+    assert set(uvloop.run(connect_many())) == {-1}

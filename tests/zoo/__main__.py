@@ -17,7 +17,7 @@ from tests.fakes.zoo import list_cases
 from tests.zoo.faults import list_faults
 from tests.zoo.keeper import Ground, Sight, look, open_ground
 
-AT_ONCE = 24
+AT_ONCE = 16
 
 
 async def look_at_all(words: str) -> list[Sight]:

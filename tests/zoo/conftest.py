@@ -10,7 +10,7 @@ from tests.zoo.keeper import Ground, open_ground
 
 
 @pytest.fixture(scope="session")
-async def ground() -> AsyncIterator[Ground]:
+async def grounds() -> AsyncIterator[Ground]:
     async with open_ground() as opened:
         yield opened
 

@@ -12,8 +12,8 @@ from tests.zoo.keeper import Ground, look
 
 @pytest.mark.usefixtures("calm")
 @pytest.mark.parametrize("behaviour", ZOO, ids=lambda behaviour: behaviour.name.replace(" ", "-"))
-async def test_bad_server_gets_its_code(behaviour: Behaviour, ground: Ground) -> None:
-    sights = await asyncio.gather(*[look(behaviour, scene, code, ground) for scene, code in behaviour.cases()])
+async def test_bad_server_gets_its_code(behaviour: Behaviour, grounds: Ground) -> None:
+    sights = await asyncio.gather(*[look(behaviour, scene, code, grounds) for scene, code in behaviour.cases()])
     assert {sight.label: faults for sight in sights if (faults := list_faults(sight))} == {}
 
 
