@@ -92,12 +92,19 @@ class Embedded:
 
         Call it from the main thread; it waits until the server is ready, a second or two.
         """
-        dead = [server for server in self.servers if server.process.poll() is not None]
-        for server in dead:
+        ends_at = time.monotonic() + REVIVE_SECONDS
+        while self.died():
+            # PostgreSQL's orphaned children may hold its memory for a moment: tried for a while.
+            for server in self.servers:
+                if server.process.poll() is not None:
+                    server.socket.unlink(missing_ok=True)
+                    server.process = server.start()
             try:
-                _revive(server, self, self._data_dir)
+                _wait_for(self, self._data_dir)
             except EmbeddedError:
-                return server.name
+                if time.monotonic() > ends_at:
+                    return self.died() or "PostgreSQL"
+                time.sleep(0.2)
         return ""
 
 
@@ -230,23 +237,3 @@ def _is_postgres_ready(running: Embedded, data_dir: Path) -> bool:
     except (OSError, StopIteration):
         return False
     return "ready" in lines and lines[0] == str(running.servers[0].process.pid)
-
-
-def _revive(server: Server, running: Embedded, data_dir: Path) -> None:
-    """Start one server again. PostgreSQL's orphaned children may hold its memory for a moment: tried for a while.
-
-    Raises:
-        EmbeddedError: it does not come up.
-    """
-    server.socket.unlink(missing_ok=True)
-    ends_at = time.monotonic() + REVIVE_SECONDS
-    while True:
-        server.process = server.start()
-        try:
-            _wait_for(running, data_dir)
-        except EmbeddedError:
-            if time.monotonic() > ends_at:
-                raise
-            time.sleep(0.2)
-        else:
-            return

@@ -41,9 +41,10 @@ BEAT_SECONDS: Final = 2.0
 DUE_SECONDS: Final = 1.0
 SEEK_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 300.0
-FINISH_SECONDS: Final = 14.0
+FINISH_SECONDS: Final = 11.0
 """After SIGTERM: how long checks in flight may go on before they are handed back."""
 FLUSH_SECONDS: Final = 3.0
+CLOSE_SECONDS: Final = 1.0
 
 _LOG: Final = structlog.get_logger()
 
@@ -114,12 +115,13 @@ async def _finish(worker: WorkerContext) -> None:
 
 
 async def _close(worker: WorkerContext) -> None:
-    with contextlib.suppress(StoreError):
-        await leave_worker(worker.db, worker.id)
+    with contextlib.suppress(StoreError, TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await leave_worker(worker.db, worker.id)
     await worker.queue.aclose()
     await close_tools(worker.kit.tools)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(worker.db.close(), 2)
+        await asyncio.wait_for(worker.db.close(), CLOSE_SECONDS)
 
 
 async def _beat(worker: WorkerContext) -> None:
