@@ -6,11 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from app.codes import FACTS, Code
-from app.diagnose.retry import MOST_UNANSWERED, next_attempt_at
+from app.diagnose.retry import MOST_LOGINS, MOST_UNANSWERED, next_attempt_at
 from app.model import Fault, Outcome, Protocol, RowState, Save, Secrets, Side, SideResult, SideStatus
 from app.store.accounts import KeptAccount
 from app.store.checks import ClaimedRow, RowRecord
-from app.verify import RowVerdict, SideVerdict
+from app.verify import Progress, RowVerdict, SideVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,16 @@ class Terms:
 
 
 def is_interrupted(claimed: ClaimedRow, protocol: Protocol) -> bool:
-    """Tell whether nobody saw the answers of two logins: a third is not made (DESIGN section 3)."""
-    return _unanswered(claimed, protocol) - 1 >= MOST_UNANSWERED
+    """Tell whether the logins of a side are used up without a verdict (DESIGN section 3).
+
+    Nobody saw the answers of two, or there were three in all, the last of which our worker died in.
+    """
+    counted = claimed.smtp_login_count if protocol is Protocol.SMTP else claimed.imap_login_count
+    return _unanswered(claimed, protocol) - 1 >= MOST_UNANSWERED or counted - 1 >= MOST_LOGINS
 
 
 def interrupted_result(protocol: Protocol, side: Side) -> SideResult:
-    """Return the result of a side whose checks were interrupted twice."""
+    """Return the result of a side whose checks were interrupted too often."""
     facts = FACTS[Code.INTERRUPTED]
     return SideResult(
         protocol,
@@ -74,7 +78,8 @@ def decide(
         claimed.attempt,
         state=RowState.DONE if is_done else RowState.WAITING,
         outcome=outcome,
-        due_at=None if is_done else min(due),
+        # Both sides are tried at one time: the host that asked for more patience gets it.
+        due_at=None if is_done else max(due),
         duration_ms=duration_ms,
         smtp_open=still_open[Protocol.SMTP],
         imap_open=still_open[Protocol.IMAP],
@@ -86,22 +91,40 @@ def decide(
     )
 
 
-def hand_back(claimed: ClaimedRow, duration_ms: int) -> RowRecord:
-    """Return the record of an attempt that was cut short: whether a login was made, nobody knows."""
-    return RowRecord(
-        claimed.request_id,
-        claimed.row,
-        claimed.attempt,
-        state=RowState.QUEUED,
+def hand_back(
+    claimed: ClaimedRow,
+    progress: Progress,
+    settled: Mapping[Protocol, SideResult],
+    terms: Terms,
+    duration_ms: int,
+) -> RowRecord:
+    """Return the record of an attempt that was cut short: sides that were through are kept, the others are open still.
+
+    A login whose answer nobody saw stays counted; one that was not made yet is given back.
+    """
+    record = decide(
+        claimed,
+        RowVerdict(progress.ended.get(Protocol.SMTP), progress.ended.get(Protocol.IMAP)),
+        settled,
+        terms,
+        duration_ms,
+    )
+    smtp_cut = claimed.smtp_open and Protocol.SMTP not in progress.ended
+    imap_cut = claimed.imap_open and Protocol.IMAP not in progress.ended
+    if not smtp_cut and not imap_cut:
+        return record
+    is_smtp_sent = smtp_cut and Protocol.SMTP in progress.sent
+    is_imap_sent = imap_cut and Protocol.IMAP in progress.sent
+    return replace(
+        record,
+        state=RowState.QUEUED if record.due_at is None else RowState.WAITING,
         outcome=None,
-        due_at=None,
-        duration_ms=duration_ms,
-        smtp_open=claimed.smtp_open,
-        imap_open=claimed.imap_open,
-        smtp_login_back=0,
-        imap_login_back=0,
-        smtp_answered=0,
-        imap_answered=0,
+        smtp_open=record.smtp_open or smtp_cut,
+        imap_open=record.imap_open or imap_cut,
+        smtp_login_back=0 if is_smtp_sent else record.smtp_login_back,
+        imap_login_back=0 if is_imap_sent else record.imap_login_back,
+        smtp_answered=0 if is_smtp_sent else record.smtp_answered,
+        imap_answered=0 if is_imap_sent else record.imap_answered,
     )
 
 

@@ -17,8 +17,13 @@ DELETE FROM drains WHERE request_id = $1 AND worker_id = $2;
 -- name: free_rows :many
 -- Give back the rows of workers that are no more. Their logins stay counted: nobody knows what was sent.
 -- params:
+WITH orphan AS (
+    SELECT request_id, row FROM request_rows o
+    WHERE o.state = 'checking' AND NOT EXISTS (SELECT FROM workers w WHERE w.id = o.worker_id)
+    FOR UPDATE SKIP LOCKED
+)
 UPDATE request_rows r SET state = 'queued', worker_id = NULL
-WHERE r.state = 'checking' AND NOT EXISTS (SELECT FROM workers w WHERE w.id = r.worker_id)
+FROM orphan o WHERE r.request_id = o.request_id AND r.row = o.row
 RETURNING r.request_id, r.row;
 
 -- name: has_queued_rows :one
@@ -49,9 +54,13 @@ ORDER BY q.created_at LIMIT 100;
 -- name: make_due :many
 -- Rows that have waited long enough may be claimed again.
 -- params:
-WITH due AS (
-    UPDATE request_rows SET state = 'queued', due_at = NULL WHERE state = 'waiting' AND due_at <= now()
-    RETURNING request_id
+WITH ripe AS (
+    SELECT request_id, row FROM request_rows WHERE state = 'waiting' AND due_at <= now()
+    FOR UPDATE SKIP LOCKED
+), due AS (
+    UPDATE request_rows r SET state = 'queued', due_at = NULL
+    FROM ripe i WHERE r.request_id = i.request_id AND r.row = i.row
+    RETURNING r.request_id
 )
 SELECT DISTINCT request_id FROM due;
 
