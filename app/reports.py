@@ -68,8 +68,11 @@ class ReportStore:
             raise ReportStoreError(type(error).__name__) from None
 
         async def blocks() -> AsyncIterator[bytes]:
-            async for block in found.stream(min_chunk_size=256 * 1024):
-                yield bytes(block)
+            try:
+                async for block in found.stream(min_chunk_size=256 * 1024):
+                    yield bytes(block)
+            except (BaseError, OSError) as error:
+                raise ReportStoreError(type(error).__name__) from None
 
         return found.meta["size"], blocks()
 

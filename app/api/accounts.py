@@ -48,6 +48,7 @@ async def list_all(http: web.Request) -> web.Response:
 
 async def get_one(http: web.Request) -> web.Response:
     """Show one account."""
+    read_query(http.query, ())
     account_id = read_id(http.match_info["account_id"])
     if account_id is None:
         raise NotFound
@@ -57,6 +58,7 @@ async def get_one(http: web.Request) -> web.Response:
 
 async def delete_one(http: web.Request) -> web.Response:
     """Delete an account with its credentials."""
+    read_query(http.query, ())
     account_id = read_id(http.match_info["account_id"])
     if account_id is None:
         raise NotFound

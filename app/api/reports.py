@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
 
+import structlog
 from aiohttp import web
 
 from app.api.context import API
@@ -15,10 +16,13 @@ from app.enqueue import ring_report
 from app.report.rows import render_header, render_rows, report_file_name
 from app.reports import ReportStoreError
 from app.seal import is_link_valid
+from app.store.db import StoreError
 from app.store.requests import RequestRecord, reopen_report
 from app.store.rows import iterate_row_results
 
 CSV: Final = "text/csv"
+
+_LOG: Final = structlog.get_logger()
 
 
 async def report(http: web.Request) -> web.StreamResponse:
@@ -50,9 +54,12 @@ async def signed_report(http: web.Request) -> web.StreamResponse:
 
 
 async def _blocks(db: object, request: RequestRecord, outcome: str) -> AsyncIterator[bytes]:
-    yield render_header(request.columns).encode()
+    head = render_header(request.columns)
     async for rows in iterate_row_results(db, request.id, outcome=outcome):
-        yield render_rows(rows, request.columns).encode()
+        yield (head + render_rows(rows, request.columns)).encode()
+        head = ""
+    if head:
+        yield head.encode()
 
 
 async def _send(
@@ -70,10 +77,16 @@ async def _send(
     # What can fail before the first byte is told as a problem, not as a file that breaks off.
     first = await anext(blocks, b"")
     await response.prepare(http)
-    await response.write(first)
-    async for block in blocks:
-        await response.write(block)
-    await response.write_eof()
+    try:
+        await response.write(first)
+        async for block in blocks:
+            await response.write(block)
+        await response.write_eof()
+    except (StoreError, ReportStoreError) as error:
+        _LOG.warning("report.broken_off", report=name, error=str(error))
+        # A file that ends early must not look whole: no last chunk, and the connection with it.
+        if http.transport is not None:
+            http.transport.abort()
     return response
 
 

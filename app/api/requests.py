@@ -59,13 +59,13 @@ async def status(http: web.Request) -> web.Response:
     api = http.app[API]
     seconds = read_wait(read_query(http.query, {"wait"}))
     request = await find_request(http)
-    known = http.headers.get("If-None-Match", "")
-    if seconds and request.finished_at is None and known in {"", _etag(request)}:
+    is_news = http.if_none_match is not None and not _knows(http, _etag(request))
+    if seconds and request.finished_at is None and not is_news:
         await api.watch.changed(request.id, request.version, request.state, seconds)
         request = await find_request(http)
     tag = _etag(request)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **_retry_after(request)}
-    if known == tag:
+    if _knows(http, tag):
         return web.Response(status=304, headers=headers)
     return json_answer(await describe(api, request, base_url(http)), headers=headers)
 
@@ -87,12 +87,10 @@ async def rows(http: web.Request) -> web.Response:
     api = http.app[API]
     values = read_query(http.query, {"outcome", "code", "limit", "cursor", "offset"})
     outcome, code, page = read_outcome(values), read_code(values), read_page(values)
-    if page.offset:
-        raise bad_parameter("offset", "offset is not served here: use the cursor of the page before.")
     request = await find_request(http)
     after = _read_row_cursor(page.cursor)
     found = await list_row_results(
-        api.db, request.id, after_row=after, outcome=outcome, code=code, limit=page.limit + 1
+        api.db, request.id, after_row=after, outcome=outcome, code=code, limit=page.limit + 1, offset=page.offset
     )
     shown = found[: page.limit]
     total = await count_rows_with_code(api.db, request.id, outcome, code) if code else count_outcome(request, outcome)
@@ -123,13 +121,16 @@ async def list_all(http: web.Request) -> web.Response:
 async def cancel(http: web.Request) -> web.Response:
     """Take back the rows that nobody checks yet; those in flight end by themselves."""
     api = http.app[API]
+    read_query(http.query, ())
     request = await find_request(http)
     _, is_over = await cancel_request(api.db, request.workspace_id, request.id)
     if is_over:
         await ring_report(api.queue, request.id)
-    request = await find_request(http)
-    body = await describe(api, request, base_url(http))
-    return json_answer({"message": "The request is cancelled; checks in flight end by themselves.", **body})
+    words = "The request is cancelled; checks in flight end by themselves."
+    if not request.counts.pending:
+        words = "All rows are over already; nothing was left to cancel."
+    body = await describe(api, await find_request(http), base_url(http))
+    return json_answer({"message": words, **body})
 
 
 def list_links(request_id: UUID, base: str) -> dict[str, str]:
@@ -176,6 +177,11 @@ def _etag(request: RequestRecord) -> str:
     # The link in the answer changes with the hour (app/reports.py), so the tag does too.
     hour = datetime.now(UTC).strftime("%d%H") if request.finished_at is not None else "0"
     return f'W/"{request.version}.{hour}"'
+
+
+def _knows(http: web.Request, tag: str) -> bool:
+    """Tell whether the caller has the answer already (RFC 9110, section 13.1.2: weakly compared)."""
+    return any(entry.value in {"*", tag.removeprefix("W/").strip('"')} for entry in http.if_none_match or ())
 
 
 def _retry_after(request: RequestRecord) -> dict[str, str]:

@@ -64,12 +64,18 @@ class ErrorGroup:
 
 
 async def list_row_results(
-    db: Database, request_id: UUID, *, after_row: int = 0, outcome: str = "", code: str = "", limit: int = 100
+    db: Database,
+    request_id: UUID,
+    *,
+    after_row: int = 0,
+    outcome: str = "",
+    code: str = "",
+    limit: int = 100,
+    offset: int = 0,
 ) -> list[RowResult]:
     """Return rows after `after_row` in input order; `outcome` may also be `pending`. Empty filters let all through."""
-    return [
-        _read_row(record) for record in await _LIST_ROW_RESULTS.many(db, request_id, after_row, outcome, code, limit)
-    ]
+    records = await _LIST_ROW_RESULTS.many(db, request_id, after_row, outcome, code, limit, offset)
+    return [_read_row(record) for record in records]
 
 
 async def iterate_row_results(db: Database, request_id: UUID, *, outcome: str = "") -> AsyncIterator[list[RowResult]]:

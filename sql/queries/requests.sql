@@ -105,7 +105,7 @@ LIMIT $4 OFFSET $5;
 
 -- name: list_row_results :many
 -- Rows of a request in input order with what both sides ended in; empty filters let all through.
--- params: request_id uuid, after_row integer, outcome text, code text, most bigint
+-- params: request_id uuid, after_row integer, outcome text, code text, most bigint, skip bigint
 SELECT r.row, r.email, r.external_id, r.provider, r.state, r.outcome, r.account_id, r.sources, r.errors, r.corrections,
     r.extra, r.duplicate_of, r.attempt, r.duration_ms, r.checked_at,
     r.smtp_wanted, r.smtp_host, r.smtp_port, r.smtp_encryption,
@@ -129,7 +129,7 @@ WHERE r.request_id = $1 AND r.row > $2
     AND ($3 = '' OR r.outcome = $3 OR ($3 = 'pending' AND r.outcome IS NULL))
     AND ($4 = '' OR s.code = $4 OR i.code = $4)
 ORDER BY r.row
-LIMIT $5;
+LIMIT $5 OFFSET $6;
 
 -- name: list_versions :many
 -- Where requests are that somebody watches.

@@ -1,0 +1,187 @@
+"""The report as CSV: at any time with a key, and when it is finished by a signed link without one."""
+
+import asyncio
+import csv
+import io
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from aiohttp import ClientPayloadError
+from yarl import URL
+
+from app.api.context import Api
+from app.report.rows import HEADER
+from app.seal import sign_link
+from app.store.db import Unavailable
+from app.store.rows import RowResult, list_row_results
+from jobs.write_report import write_report
+from tests.api.asking import CONNECT, STATUS, Answer, Client, Service, ask, row
+
+
+def read(answer: Answer) -> list[dict[str, str]]:
+    assert answer.kind == "text/csv"
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+async def finish(service: Service, *rows: object) -> tuple[str, URL]:
+    """End a request without any check; return its id and the link to its report, as a path of this service."""
+    request_id = await service.connected(*rows)
+    await service.post(f"{CONNECT}/{request_id}/cancel")
+    assert await write_report(service.api.db, service.api.reports, UUID(request_id))
+    return request_id, URL((await service.get(f"{STATUS}/{request_id}")).payload["reportURL"]).relative()
+
+
+async def test_what_is_known_so_far_is_there_at_any_time(service: Service) -> None:
+    request_id = await service.connected(row("a"), row("b", smtpPort=0), row("a"), row("c", colour="blue"))
+    answer = await service.get(f"{CONNECT}/{request_id}/report.csv")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.text.partition("\r\n")[0].split(",") == [*HEADER, "colour"]
+    lines = read(answer)
+    assert [line["outcome"] for line in lines] == ["", "invalid", "duplicate", ""]
+    assert [line["row"] for line in lines] == ["1", "2", "3", "4"]
+    assert lines[3]["colour"] == "blue"
+
+
+async def test_the_file_has_the_name_that_is_promised(service: Service) -> None:
+    request_id = await service.connected(row())
+    said = (await service.get(f"{CONNECT}/{request_id}/report.csv")).headers["Content-Disposition"]
+    head, _, tail = said.partition(f"Email-Account_Bulk_Report_{request_id}_")
+    assert head == 'attachment; filename="'
+    milliseconds = int(tail.removesuffix('.csv"'))
+    assert abs(milliseconds / 1000 - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rows"), [("invalid", ["2"]), ("pending", ["1"]), ("failed", []), ("", ["1", "2"])]
+)
+async def test_the_report_can_be_filtered(service: Service, outcome: str, rows: list[str]) -> None:
+    request_id = await service.connected(row("a"), row("b", smtpPort=0))
+    answer = await service.get(f"{CONNECT}/{request_id}/report.csv", params={"outcome": outcome})
+    assert [line["row"] for line in read(answer)] == rows
+
+
+async def test_a_filter_that_is_none_is_refused(service: Service) -> None:
+    answer = await service.get(f"{CONNECT}/{await service.connected(row())}/report.csv?outcome=good")
+    assert (answer.status, answer.problem) == (400, "parameter")
+
+
+async def test_a_long_report_comes_in_pieces_and_whole(service: Service) -> None:
+    lines = b"\n".join(b"[]" for _ in range(1000))
+    ids = []
+    for _ in range(5):
+        answer = await service.ask("POST", CONNECT, data=lines, headers={"Content-Type": "application/x-ndjson"})
+        ids.append(UUID(answer.payload["requestId"]))
+    for place, other in enumerate(ids[1:], 1):
+        await service.api.db.execute(
+            "UPDATE request_rows SET request_id = $1, row = row + $3 WHERE request_id = $2", ids[0], other, place * 1000
+        )
+    async with service.client.get(f"{CONNECT}/{ids[0]}/report.csv", headers={"x-api-key": service.key}) as response:
+        assert response.headers["Transfer-Encoding"] == "chunked"
+        text = (await response.read()).decode()
+    assert [line["row"] for line in csv.DictReader(io.StringIO(text))] == [str(n) for n in range(1, 5001)]
+
+
+async def test_the_link_opens_without_a_key(running: tuple[Api, Client], service: Service) -> None:
+    request_id, link = await finish(service, row("a"), row("b", smtpPort=0))
+    answer = await ask(running[1], "GET", str(link))
+    assert answer.status == 200
+    assert [line["outcome"] for line in read(answer)] == ["cancelled", "invalid"]
+    assert request_id in answer.headers["Content-Disposition"]
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert answer.body == (await service.get(f"{CONNECT}/{request_id}/report.csv")).body
+
+
+async def test_a_link_that_was_changed_does_not_open(running: tuple[Api, Client], service: Service) -> None:
+    _, link = await finish(service, row())
+    _, other = await finish(service, row())
+    expires, signature = link.query["expires"], link.query["signature"]
+    for changed in (
+        link.with_query(expires=expires),
+        link.with_query(signature=signature),
+        link.with_query(expires=int(expires) + 3600, signature=signature),
+        link.with_query(expires=f"{expires}0", signature=signature),
+        link.with_query(expires="9" * 20, signature=signature),
+        link.with_query(expires="²", signature=signature),
+        link.with_query(expires=expires, signature=signature[:-1]),
+        link.with_query(expires=expires, signature="é" * 8),
+        other.with_query(link.query),
+    ):
+        answer = await ask(running[1], "GET", str(changed))
+        assert (answer.status, answer.problem) == (403, "link")
+    assert (await ask(running[1], "GET", str(link))).status == 200
+
+
+async def test_a_link_opens_until_it_expires(running: tuple[Api, Client], service: Service) -> None:
+    _, link = await finish(service, row())
+    path = link.path.removeprefix("/v1/reports/")
+    key = service.api.reports.link_key
+    for seconds, status in ((-1, 403), (60, 200)):
+        expires = int(time.time()) + seconds
+        signed = link.with_query(expires=expires, signature=sign_link(path, expires, key))
+        assert (await ask(running[1], "GET", str(signed))).status == status
+
+
+async def test_a_file_that_is_gone_is_written_again(running: tuple[Api, Client], service: Service) -> None:
+    request_id, link = await finish(service, row())
+    stored = Path(URL(service.api.settings.report_store).path) / link.path.removeprefix("/v1/reports/")
+    before = stored.read_bytes()
+    stored.unlink()
+    answer = await ask(running[1], "GET", str(link))
+    assert (answer.status, answer.problem) == (503, "report-gone")
+    assert answer.headers["Retry-After"]
+    assert (await service.get(f"{STATUS}/{request_id}")).payload["isCompleted"] is False
+    await write_report(service.api.db, service.api.reports, UUID(request_id))
+    assert (await ask(running[1], "GET", str(link))).body == before
+
+
+async def test_a_signed_link_to_what_never_was_is_an_error_and_no_more(
+    running: tuple[Api, Client], service: Service
+) -> None:
+    expires = int(time.time()) + 60
+    for path in ("nothing/here.csv", "here"):
+        signature = sign_link(path, expires, service.api.reports.link_key)
+        answer = await ask(running[1], "GET", f"/v1/reports/{path}?expires={expires}&signature={signature}")
+        assert (answer.status, answer.problem) == (503, "report-gone")
+
+
+async def test_a_reader_who_goes_away_harms_nobody(service: Service) -> None:
+    request_id = await service.connected(*[row(f"n{n}") for n in range(500)])
+    response = await service.client.get(f"{CONNECT}/{request_id}/report.csv", headers={"x-api-key": service.key})
+    response.close()
+    await asyncio.sleep(0)
+    assert (await service.get(f"{STATUS}/{request_id}")).status == 200
+
+
+async def test_a_report_that_breaks_off_does_not_look_whole(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_id = await service.connected(row("a"), row("b"))
+    rows = await list_row_results(service.api.db, UUID(request_id))
+
+    async def break_off(*_: object, **__: object) -> AsyncIterator[list[RowResult]]:
+        yield rows
+        raise Unavailable("PostgreSQL went away")
+
+    monkeypatch.setattr("app.api.reports.iterate_row_results", break_off)
+    headers = {"x-api-key": service.key}
+    async with service.client.get(f"{CONNECT}/{request_id}/report.csv", headers=headers) as response:
+        assert response.status == 200
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+
+
+async def test_a_report_that_cannot_begin_is_a_problem(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing: list[list[RowResult]] = []
+
+    async def break_off(*_: object, **__: object) -> AsyncIterator[list[RowResult]]:
+        for rows in nothing:
+            yield rows
+        raise Unavailable("PostgreSQL went away")
+
+    request_id = await service.connected(row())
+    monkeypatch.setattr("app.api.reports.iterate_row_results", break_off)
+    answer = await service.get(f"{CONNECT}/{request_id}/report.csv")
+    assert (answer.status, answer.problem) == (503, "unavailable")
