@@ -5,7 +5,7 @@ The worker, the single connect of the API and the command line's `check` all com
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from app.codes import Code
@@ -81,11 +81,24 @@ class RowVerdict:
     imap: SideVerdict | None
 
 
-async def verify_row(task: RowTask, kit: Kit) -> RowVerdict:
-    """Check the sides of a row side by side. Raises nothing but CancelledError."""
+@dataclass(slots=True)
+class Progress:
+    """How far a row's check got; it tells what is known when the check is cancelled.
+
+    `ended`: sides that were through. `sent`: sides whose credentials may have been sent.
+    """
+
+    ended: dict[Protocol, SideVerdict] = field(default_factory=dict)
+    sent: set[Protocol] = field(default_factory=set)
+
+
+async def verify_row(task: RowTask, kit: Kit, progress: Progress | None = None) -> RowVerdict:
+    """Check the sides of a row side by side. Raises nothing but CancelledError; `progress` tells what is known then."""
+    progress = progress or Progress()
+    secrets = task.secrets
     smtp, imap = await asyncio.gather(
-        _verify_side(task, Protocol.SMTP, task.smtp, task.secrets.smtp, task.secrets.smtp_is_token, kit),
-        _verify_side(task, Protocol.IMAP, task.imap, task.secrets.imap, task.secrets.imap_is_token, kit),
+        _verify_side(task, Protocol.SMTP, task.smtp, secrets.smtp, secrets.smtp_is_token, kit, progress),
+        _verify_side(task, Protocol.IMAP, task.imap, secrets.imap, secrets.imap_is_token, kit, progress),
     )
     if smtp is None or imap is None:
         return RowVerdict(smtp, imap)
@@ -95,10 +108,23 @@ async def verify_row(task: RowTask, kit: Kit) -> RowVerdict:
 
 
 async def _verify_side(
-    task: RowTask, protocol: Protocol, side: Side | None, secret: Secret | None, is_token: bool, kit: Kit
+    task: RowTask,
+    protocol: Protocol,
+    side: Side | None,
+    secret: Secret | None,
+    is_token: bool,
+    kit: Kit,
+    progress: Progress,
 ) -> SideVerdict | None:
     if side is None or not side.wanted:
         return None
+    verdict = progress.ended[protocol] = await _judge_side(task, protocol, side, secret, is_token, kit, progress)
+    return verdict
+
+
+async def _judge_side(
+    task: RowTask, protocol: Protocol, side: Side, secret: Secret | None, is_token: bool, kit: Kit, progress: Progress
+) -> SideVerdict:
     preset = find_preset(task.provider) if task.provider else None
     refusal = judge_before_dialling(task.provider, protocol, host=side.host, is_token=is_token)
     if refusal is not None:
@@ -113,15 +139,27 @@ async def _verify_side(
         checked = _not_dialled(protocol, side, missing)
         return _judge(task, side, checked, Diagnosis(Code.DNS_NOT_FOUND, "discovery", missing.detail), [], 0)
     preset = preset or find_preset_by_host(side.host)
-    return await _walk(task, protocol, side, secret, is_token, preset, kit)
+    return await _walk(task, protocol, side, secret, is_token, preset, kit, progress)
 
 
 async def _walk(
-    task: RowTask, protocol: Protocol, side: Side, secret: Secret, is_token: bool, preset: Preset | None, kit: Kit
+    task: RowTask,
+    protocol: Protocol,
+    side: Side,
+    secret: Secret,
+    is_token: bool,
+    preset: Preset | None,
+    kit: Kit,
+    progress: Progress,
 ) -> SideVerdict:
     """Dial the side's server, then, where that ended before any credential was sent, what may be meant instead."""
     assert side.encryption is not None
     given = Server(side.host, side.port, side.encryption)
+
+    def cut(sent_credentials: bool) -> None:
+        if sent_credentials:
+            progress.sent.add(protocol)
+
     dials = 0
     first: tuple[Checked, Diagnosis] | None = None
     candidates = [given]
@@ -132,7 +170,7 @@ async def _walk(
         login = Login(protocol, server, side.username, secret, is_token, task.provider, side.sources)
         key = task.pace_key or organisation_of(server.host)
         async with kit.pace.turn(key, protocol, is_big=preset is not None):
-            checked = await check_login(login, kit.tools, address=side.address)
+            checked = await check_login(login, kit.tools, address=side.address, on_cut=cut)
         dials += 1
         diagnosis = diagnose_checked(checked, provider=task.provider, is_token=is_token)
         kit.pace.observe(key, protocol, diagnosis.code)

@@ -1,6 +1,9 @@
 """I/O: what the jobs of one worker process share; made by the composition root and passed down."""
 
 import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -17,7 +20,12 @@ from jobs.slots import Slots
 
 @dataclass(slots=True)
 class WorkerContext:
-    """One worker process. `checks` are the checks in flight; `draining` the requests it claims rows of."""
+    """One worker process.
+
+    `checks`: the checks in flight, each with its request's id and its row. `draining`: the requests it claims rows of,
+    each with its drain. `claims`: when each claim that has not come back began. `beats_since`: since when its heart
+    beats without a gap.
+    """
 
     id: UUID
     settings: Settings
@@ -30,6 +38,33 @@ class WorkerContext:
     recorder: Recorder
     metrics: Metrics
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    checks: set[asyncio.Task[None]] = field(default_factory=set)
-    draining: set[UUID] = field(default_factory=set)
+    checks: dict[asyncio.Task[None], tuple[UUID, int]] = field(default_factory=dict)
+    draining: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     drains: set[asyncio.Task[None]] = field(default_factory=set)
+    claims: dict[object, float] = field(default_factory=dict)
+    beats_since: float | None = None
+    beat_at: float = 0.0
+
+    @contextlib.contextmanager
+    def claiming(self) -> Iterator[None]:
+        """Note that rows may be claimed of which this process does not know yet."""
+        claim = object()
+        self.claims[claim] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self.claims[claim]
+
+    def list_held(self) -> list[tuple[UUID, int]]:
+        """Return the rows in this process's hands: in a check, or waiting to be recorded."""
+        return [*self.checks.values(), *self.recorder.list_held()]
+
+    def note_beat(self, now: float) -> None:
+        """Note a beat that PostgreSQL took. After a gap the count of steady time begins anew."""
+        if self.beats_since is None or now - self.beat_at > self.settings.worker_timeout_seconds / 2:
+            self.beats_since = now
+        self.beat_at = now
+
+    def may_bury(self, now: float) -> bool:
+        """Tell whether silence of others is their own: PostgreSQL has been there all the while."""
+        return self.beats_since is not None and now - self.beats_since >= self.settings.worker_timeout_seconds

@@ -100,7 +100,8 @@ def hand_back(
 ) -> RowRecord:
     """Return the record of an attempt that was cut short: sides that were through are kept, the others are open still.
 
-    A login whose answer nobody saw stays counted; one that was not made yet is given back.
+    At least one open side was not through. A login whose answer nobody saw stays counted; one that was not made is
+    given back.
     """
     record = decide(
         claimed,
@@ -111,8 +112,6 @@ def hand_back(
     )
     smtp_cut = claimed.smtp_open and Protocol.SMTP not in progress.ended
     imap_cut = claimed.imap_open and Protocol.IMAP not in progress.ended
-    if not smtp_cut and not imap_cut:
-        return record
     is_smtp_sent = smtp_cut and Protocol.SMTP in progress.sent
     is_imap_sent = imap_cut and Protocol.IMAP in progress.sent
     return replace(

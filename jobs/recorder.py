@@ -39,6 +39,10 @@ class Recorder:
         self._empty.clear()
         self._came.set()
 
+    def list_held(self) -> list[tuple[UUID, int]]:
+        """Return the rows whose records are not written yet."""
+        return [(record.request_id, record.row) for record in self._held]
+
     async def run(self) -> None:
         """Write for ever; cancel it after `flush`."""
         wait = GATHER_SECONDS
@@ -64,7 +68,7 @@ class Recorder:
             closed = await record_results(self._db, self._worker_id, block)
         except Unavailable:
             raise
-        except StoreError:
+        except (StoreError, ValueError, TypeError):
             closed = await self._write_one_by_one(block)
         del self._held[: len(block)]
         if not self._held:
@@ -74,13 +78,14 @@ class Recorder:
             await self._on_closed(request_id)
 
     async def _write_one_by_one(self, block: list[RowRecord]) -> list[UUID]:
-        """One record that PostgreSQL refuses must not take the others with it; the sweep frees its row."""
+        """One record that cannot be written must not take the others with it; the sweep frees its row."""
         closed: list[UUID] = []
         for record in block:
             try:
                 closed += await record_results(self._db, self._worker_id, [record])
             except Unavailable:
                 raise
-            except StoreError as error:
-                _LOG.error("record.refused", request_id=str(record.request_id), row=record.row, error=str(error))
+            except (StoreError, ValueError, TypeError) as error:
+                words = f"{type(error).__name__} {error}"
+                _LOG.error("record.refused", request_id=str(record.request_id), row=record.row, error=words)
         return closed

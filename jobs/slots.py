@@ -13,47 +13,44 @@ class Slots:
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[int]] = deque()
 
     @property
     def free(self) -> int:
         return self._free
 
     async def acquire(self, most: int) -> int:
-        """Wait for a slot, and take up to `most` while nobody else waits. Returns how many were taken."""
-        while self._free == 0 or self._waiting:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+        """Wait for a slot, and take up to `most` while nobody else waits. Returns how many were taken, at least one."""
+        taken = await self._take_one()
+        if taken < most and not self._waiting:
             try:
-                await turn
+                await asyncio.sleep(GATHER_SECONDS)
             except asyncio.CancelledError:
-                self._pass_on(turn)
+                self.release(taken)
                 raise
-            break
-        if self._free < most and not self._waiting:
-            await asyncio.sleep(GATHER_SECONDS)
         # Others who came meanwhile get their share.
-        share = self._free if not self._waiting else max(1, self._free // (len(self._waiting) + 1))
-        taken = max(0, min(most, share))
-        self._free -= taken
-        self._wake()
-        return taken
+        more = min(most - taken, self._free // (len(self._waiting) + 1))
+        self._free -= more
+        return taken + more
 
     def release(self, count: int = 1) -> None:
-        """Give slots back."""
+        """Give slots back: to those who wait, one each, in the order they came."""
         self._free += count
-        self._wake()
-
-    def _wake(self) -> None:
         while self._free and self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
-                return
+                self._free -= 1
+                turn.set_result(1)
 
-    def _pass_on(self, turn: asyncio.Future[None]) -> None:
-        """A waiter left: if it was its turn already, the next one's it is."""
-        if turn in self._waiting:
-            self._waiting.remove(turn)
-        elif not turn.cancelled():
-            self._wake()
+    async def _take_one(self) -> int:
+        if self._free and not self._waiting:
+            self._free -= 1
+            return 1
+        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release()  # the slot was handed over already
+            raise

@@ -1,50 +1,65 @@
 """I/O: the periodic repair: what a dead worker, a lost bell or a full disk left undone is found and set going again."""
 
-from collections.abc import Awaitable, Callable
+import time
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from app.enqueue import ring_drain, ring_report
+from app.enqueue import ring_report
 from app.reports import ReportStoreError
 from app.store.again import cancel_leftovers
 from app.store.idempotency import purge_keys
 from app.store.requests import list_expired_requests, purge_request, purge_secrets
-from app.store.workers import bury_workers, free_rows, list_reports_to_ring, list_requests_to_ring, make_due
+from app.store.workers import (
+    bury_workers,
+    end_other_drains,
+    free_lost_rows,
+    free_rows,
+    list_reports_to_write,
+    list_requests_to_drain,
+    make_due,
+)
 from jobs.context import WorkerContext
 
 _LOG: Final = structlog.get_logger()
 
-Start = Callable[[UUID], Awaitable[None]]
+LOST_SECONDS: Final = 15.0
+"""How old a claim must be, at least, for its rows to be missed."""
+UNHEARD_SECONDS: Final = 10.0
+"""How long a report's bell has to be heard before any worker writes it unasked."""
 
 
 async def sweep(worker: WorkerContext) -> None:
-    """Bury the dead, free their rows, ring for whatever can go on."""
-    buried = await bury_workers(worker.db, timedelta(seconds=worker.settings.worker_timeout_seconds))
+    """Bury the dead, free their rows, mend what is written of this worker itself."""
+    now = time.monotonic()
+    if worker.may_bury(now):
+        buried = await bury_workers(worker.db, timedelta(seconds=worker.settings.worker_timeout_seconds))
+        if buried:
+            _LOG.warning("sweep.buried", workers=len(buried))
     freed = await free_rows(worker.db)
-    if buried or freed:
-        _LOG.warning("sweep.freed", workers=len(buried), rows=freed)
+    if freed:
+        _LOG.warning("sweep.freed", rows=freed)
+    await _free_lost(worker, now)
+    await end_other_drains(worker.db, worker.id, worker.draining)
     await make_due(worker.db)
     for request_id in await cancel_leftovers(worker.db):
         await ring_report(worker.queue, request_id)
 
 
 async def find_work(worker: WorkerContext) -> tuple[list[UUID], list[UUID]]:
-    """Return requests to drain and reports to write."""
-    return await list_requests_to_ring(worker.db), await list_reports_to_ring(worker.db)
+    """Return requests that this worker could drain, and reports that nobody writes."""
+    drains = await list_requests_to_drain(worker.db, worker.id)
+    return drains, await list_reports_to_write(worker.db, timedelta(seconds=UNHEARD_SECONDS))
 
 
-async def ring_for_work(worker: WorkerContext, drain: Start, write: Start) -> None:
-    """Ring for all that can go on. A bell that Redis does not take is answered here."""
-    drains, reports = await find_work(worker)
-    for request_id in drains:
-        if request_id not in worker.draining and not await ring_drain(worker.queue, request_id):
-            await drain(request_id)
-    for request_id in reports:
-        if not await ring_report(worker.queue, request_id):
-            await write(request_id)
+async def _free_lost(worker: WorkerContext, now: float) -> None:
+    """Give back rows that are this worker's in PostgreSQL and that it knows nothing of."""
+    # A claim that has not come back may bring rows: only those of earlier claims can be missed.
+    age = max([LOST_SECONDS, *(now - began + LOST_SECONDS for began in worker.claims.values())])
+    for request_id, row in await free_lost_rows(worker.db, worker.id, timedelta(seconds=age), worker.list_held()):
+        _LOG.warning("sweep.missed", request_id=str(request_id), row=row)
 
 
 async def purge(worker: WorkerContext) -> None:

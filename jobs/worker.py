@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 from uuid import UUID
@@ -41,6 +42,7 @@ BEAT_SECONDS: Final = 2.0
 DUE_SECONDS: Final = 1.0
 SEEK_SECONDS: Final = 5.0
 PURGE_SECONDS: Final = 300.0
+RESUME_SECONDS: Final = 1.0
 FINISH_SECONDS: Final = 11.0
 """After SIGTERM: how long checks in flight may go on before they are handed back."""
 FLUSH_SECONDS: Final = 3.0
@@ -57,7 +59,7 @@ async def run_worker(settings: Settings) -> None:
         loop.add_signal_handler(number, worker.stopping.set)
     metrics = await serve_metrics(worker.metrics, settings.metrics_address)
     tasks = [
-        asyncio.create_task(worker.recorder.run()),
+        asyncio.create_task(_every(RESUME_SECONDS, worker.recorder.run)),
         asyncio.create_task(_every(BEAT_SECONDS, lambda: _beat(worker))),
         asyncio.create_task(_every(DUE_SECONDS, lambda: _make_due(worker))),
         asyncio.create_task(_every(SEEK_SECONDS, lambda: _seek(worker))),
@@ -104,14 +106,19 @@ async def _open(settings: Settings) -> WorkerContext:
 
 async def _finish(worker: WorkerContext) -> None:
     """Let checks in flight end, hand back what does not, write what is held."""
-    if worker.checks:
-        await asyncio.wait(worker.checks, timeout=FINISH_SECONDS)
-    left = list(worker.checks)
-    for task in left:
+    await _let_end(worker, FINISH_SECONDS)
+    for task in list(worker.checks):
         task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    await _let_end(worker, CLOSE_SECONDS)
     if not await worker.recorder.flush(FLUSH_SECONDS):
         _LOG.warning("worker.unwritten", note="PostgreSQL is away; the sweep frees the rows")
+
+
+async def _let_end(worker: WorkerContext, seconds: float) -> None:
+    """Wait until no check is in flight and no claim is on its way."""
+    ends_at = time.monotonic() + seconds
+    while (busy := {*worker.checks, *worker.draining.values()}) and time.monotonic() < ends_at:
+        await asyncio.wait(busy, timeout=ends_at - time.monotonic())
 
 
 async def _close(worker: WorkerContext) -> None:
@@ -126,32 +133,30 @@ async def _close(worker: WorkerContext) -> None:
 
 async def _beat(worker: WorkerContext) -> None:
     await beat(worker.db, worker.id, socket.gethostname(), os.getpid(), worker.settings.check_concurrency)
+    worker.note_beat(time.monotonic())
     worker.metrics.checks_in_flight.set(len(worker.checks))
 
 
 async def _make_due(worker: WorkerContext) -> None:
     for request_id in await make_due(worker.db):
-        await _drain_here(worker, request_id)
+        _drain_here(worker, request_id)
 
 
 async def _seek(worker: WorkerContext) -> None:
+    """Do what no bell told of. Here and not by a bell, which a worker might hear that is busy with it already."""
     await sweeping.sweep(worker)
-    await sweeping.ring_for_work(
-        worker,
-        lambda request_id: _drain_here(worker, request_id),
-        lambda request_id: _write_here(worker, request_id),
-    )
+    drains, reports = await sweeping.find_work(worker)
+    for request_id in drains:
+        _drain_here(worker, request_id)
+    for request_id in reports:
+        await reporting.write_report(worker.db, worker.reports, request_id)
 
 
-async def _drain_here(worker: WorkerContext, request_id: UUID) -> None:
+def _drain_here(worker: WorkerContext, request_id: UUID) -> None:
     """Start a drain in this process, bell or no bell."""
     task = asyncio.create_task(draining.drain_request(worker, request_id))
     worker.drains.add(task)
     task.add_done_callback(worker.drains.discard)
-
-
-async def _write_here(worker: WorkerContext, request_id: UUID) -> None:
-    await reporting.write_report(worker.db, worker.reports, request_id)
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from app.egress import Policy
@@ -77,25 +77,29 @@ async def close_tools(tools: Tools) -> None:
     await tools.resolver.aclose()
 
 
-async def check_login(login: Login, tools: Tools, *, address: str) -> Checked:
+async def check_login(
+    login: Login, tools: Tools, *, address: str, on_cut: Callable[[bool], None] = lambda _: None
+) -> Checked:
     """Try one login at one server and tell how it went.
 
-    `address`: the mailbox's address, for the sender probe. Raises nothing but CancelledError; when it
+    `address`: the mailbox's address, for the sender probe. `on_cut`: called when the caller cancels the check, with
+    whether credentials may have been sent by then. Raises nothing but CancelledError; when it
     returns, the connection is closed or closing, and no task is left. A timeout after
     `trace.sent_credentials` became true is neither a yes nor a no.
     """
-    return await _Check(login, tools, address).run()
+    return await _Check(login, tools, address, on_cut).run()
 
 
 class _Check:
     """One check while it runs."""
 
-    __slots__ = ("_address", "_login", "_reply", "_session", "_tools", "_trail")
+    __slots__ = ("_address", "_login", "_on_cut", "_reply", "_session", "_tools", "_trail")
 
-    def __init__(self, login: Login, tools: Tools, address: str) -> None:
+    def __init__(self, login: Login, tools: Tools, address: str, on_cut: Callable[[bool], None]) -> None:
         self._login = login
         self._tools = tools
         self._address = address
+        self._on_cut = on_cut
         self._trail = Trail(login.server, tools.deadlines)
         self._session: SmtpSession | ImapSession | None = None
         self._reply: Reply | None = None
@@ -110,6 +114,7 @@ class _Check:
             await self._part()
         except asyncio.CancelledError:
             if not trail.stop():
+                self._on_cut(trail.sent_credentials)
                 raise
             failure = Failure(FailureKind.TIMEOUT, trail.stage)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's server makes happen is an answer

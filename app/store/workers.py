@@ -1,5 +1,6 @@
 """I/O: who is alive, who drains what, and what the sweep finds undone."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -9,11 +10,13 @@ from app.store.db import Database, bind
 _BEAT: Final = bind("beat")
 _BURY_WORKERS: Final = bind("bury_workers")
 _END_DRAIN: Final = bind("end_drain")
+_END_OTHER_DRAINS: Final = bind("end_other_drains")
+_FREE_LOST_ROWS: Final = bind("free_lost_rows")
 _FREE_ROWS: Final = bind("free_rows")
 _HAS_QUEUED_ROWS: Final = bind("has_queued_rows")
 _LEAVE_WORKER: Final = bind("leave_worker")
-_LIST_REPORTS_TO_RING: Final = bind("list_reports_to_ring")
-_LIST_REQUESTS_TO_RING: Final = bind("list_requests_to_ring")
+_LIST_REPORTS_TO_WRITE: Final = bind("list_reports_to_write")
+_LIST_REQUESTS_TO_DRAIN: Final = bind("list_requests_to_drain")
 _MAKE_DUE: Final = bind("make_due")
 _START_DRAIN: Final = bind("start_drain")
 
@@ -39,6 +42,20 @@ async def end_drain(db: Database, request_id: UUID, worker_id: UUID) -> None:
     await _END_DRAIN.run(db, request_id, worker_id)
 
 
+async def end_other_drains(db: Database, worker_id: UUID, request_ids: Collection[UUID]) -> None:
+    """Forget a worker's drains of other requests than these."""
+    await _END_OTHER_DRAINS.run(db, worker_id, list(request_ids))
+
+
+async def free_lost_rows(
+    db: Database, worker_id: UUID, age: timedelta, held: Collection[tuple[UUID, int]]
+) -> list[tuple[UUID, int]]:
+    """Give back rows that a worker claimed longer ago than `age` and that are not among those it holds."""
+    request_ids, rows = [request_id for request_id, _ in held], [row for _, row in held]
+    found = await _FREE_LOST_ROWS.many(db, worker_id, age, request_ids, rows)
+    return [(record["request_id"], record["row"]) for record in found]
+
+
 async def free_rows(db: Database) -> int:
     """Give back the rows of workers that are no more. Returns how many."""
     return len(await _FREE_ROWS.many(db))
@@ -60,11 +77,11 @@ async def make_due(db: Database) -> list[UUID]:
     return [record["request_id"] for record in await _MAKE_DUE.many(db)]
 
 
-async def list_requests_to_ring(db: Database) -> list[UUID]:
-    """Return requests with claimable rows that more workers could help with, oldest first."""
-    return [record["id"] for record in await _LIST_REQUESTS_TO_RING.many(db)]
+async def list_requests_to_drain(db: Database, worker_id: UUID) -> list[UUID]:
+    """Return requests with claimable rows that a worker does not drain, oldest first."""
+    return [record["id"] for record in await _LIST_REQUESTS_TO_DRAIN.many(db, worker_id)]
 
 
-async def list_reports_to_ring(db: Database) -> list[UUID]:
-    """Return requests whose rows have all ended and whose report is missing."""
-    return [record["id"] for record in await _LIST_REPORTS_TO_RING.many(db)]
+async def list_reports_to_write(db: Database, age: timedelta) -> list[UUID]:
+    """Return requests whose rows all ended longer ago than `age` and whose report is missing."""
+    return [record["id"] for record in await _LIST_REPORTS_TO_WRITE.many(db, age)]

@@ -14,6 +14,20 @@ DELETE FROM workers WHERE beat_at < now() - $1::interval RETURNING id;
 -- params: request_id uuid, worker_id uuid
 DELETE FROM drains WHERE request_id = $1 AND worker_id = $2;
 
+-- name: end_other_drains :exec
+-- Forget drains of a worker that it does not run any more: PostgreSQL was away when they ended.
+-- params: worker_id uuid, request_ids uuid[]
+DELETE FROM drains WHERE worker_id = $1 AND request_id <> ALL ($2);
+
+-- name: free_lost_rows :many
+-- Give back rows of a living worker that it does not know of: the answer to its claim was lost, or their records refused.
+-- params: worker_id uuid, age interval, request_ids uuid[], rows integer[]
+UPDATE request_rows r SET state = 'queued', worker_id = NULL
+WHERE r.worker_id = $1 AND r.state = 'checking' AND r.claimed_at < now() - $2::interval
+    AND NOT EXISTS (SELECT FROM unnest($3::uuid[], $4::integer[]) AS h (request_id, row)
+        WHERE h.request_id = r.request_id AND h.row = r.row)
+RETURNING r.request_id, r.row;
+
 -- name: free_rows :many
 -- Give back the rows of workers that are no more. Their logins stay counted: nobody knows what was sent.
 -- params:
@@ -37,18 +51,18 @@ SELECT EXISTS (SELECT FROM request_rows r JOIN requests q ON q.id = r.request_id
 -- params: id uuid
 DELETE FROM workers WHERE id = $1;
 
--- name: list_reports_to_ring :many
--- Requests whose rows have all ended and whose report is not written.
--- params:
-SELECT id FROM requests WHERE state = 'reporting' ORDER BY closed_at LIMIT 100;
+-- name: list_reports_to_write :many
+-- Requests whose rows have all ended some time ago and whose report is not written: nobody heard the bell, or it failed.
+-- params: age interval
+SELECT id FROM requests WHERE state = 'reporting' AND closed_at < now() - $1::interval ORDER BY closed_at LIMIT 100;
 
--- name: list_requests_to_ring :many
--- Requests with claimable rows and fewer living drains than living workers, oldest first.
--- params:
+-- name: list_requests_to_drain :many
+-- Requests with claimable rows that a worker does not drain, oldest first.
+-- params: worker_id uuid
 SELECT q.id FROM requests q
 WHERE q.state IN ('queued', 'processing') AND q.cancelled_at IS NULL
     AND EXISTS (SELECT FROM request_rows r WHERE r.request_id = q.id AND r.state = 'queued')
-    AND (SELECT count(*) FROM drains d WHERE d.request_id = q.id) < greatest(1, (SELECT count(*) FROM workers))
+    AND NOT EXISTS (SELECT FROM drains d WHERE d.request_id = q.id AND d.worker_id = $1)
 ORDER BY q.created_at LIMIT 100;
 
 -- name: make_due :many

@@ -9,7 +9,7 @@ from app.model import Counts, Options, RequestStatus, Save
 from app.store.again import cancel_leftovers
 from app.store.db import NotFound
 from app.store.requests import cancel_request, mark_report_written
-from app.store.workers import has_queued_rows, list_requests_to_ring
+from app.store.workers import has_queued_rows, list_requests_to_drain
 from tests.store.ledger import Space, ended, handed_back, make_rows, waiting
 
 
@@ -72,7 +72,7 @@ async def test_rows_that_come_back_later_are_cancelled_then(space: Space) -> Non
     await cancel_request(space.db, space.id, request_id)
     await space.end(worker, handed_back(first), waiting(second))
     assert not await has_queued_rows(space.db, request_id)
-    assert request_id not in await list_requests_to_ring(space.db)
+    assert request_id not in await list_requests_to_drain(space.db, worker)
     assert await cancel_leftovers(space.db) == [request_id]
     assert (await space.read(request_id)).counts == Counts(total=2, cancelled=2)
     assert await cancel_leftovers(space.db) == []

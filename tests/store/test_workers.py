@@ -13,11 +13,13 @@ from app.store.workers import (
     beat,
     bury_workers,
     end_drain,
+    end_other_drains,
+    free_lost_rows,
     free_rows,
     has_queued_rows,
     leave_worker,
-    list_reports_to_ring,
-    list_requests_to_ring,
+    list_reports_to_write,
+    list_requests_to_drain,
     make_due,
     start_drain,
 )
@@ -161,52 +163,68 @@ async def test_a_row_that_somebody_holds_keeps_no_sweep_waiting(space: Space) ->
     assert [row.row for row in await space.claim(request_id, worker)] == [2]
 
 
-async def test_requests_are_rung_for_until_every_worker_helps(space: Space) -> None:
+async def test_a_request_is_for_every_worker_that_does_not_drain_it_yet(space: Space) -> None:
     request_id = await space.add(make_rows(3))
-    assert await list_requests_to_ring(space.db) == [request_id]
     one, two = await hire(space), await hire(space)
+    assert await list_requests_to_drain(space.db, one) == [request_id]
     assert await start_drain(space.db, request_id, one) == (True, 1)
     assert await start_drain(space.db, request_id, one) == (False, 1)
-    assert await list_requests_to_ring(space.db) == [request_id]
+    assert await list_requests_to_drain(space.db, one) == []
+    assert await list_requests_to_drain(space.db, two) == [request_id]
     assert await start_drain(space.db, request_id, two) == (True, 0)
-    assert await list_requests_to_ring(space.db) == []
+    assert await list_requests_to_drain(space.db, two) == []
     await end_drain(space.db, request_id, two)
-    assert await list_requests_to_ring(space.db) == [request_id]
+    assert await list_requests_to_drain(space.db, two) == [request_id]
     assert await has_queued_rows(space.db, request_id)
 
 
-async def test_the_drain_of_a_dead_worker_is_rung_for_again(space: Space) -> None:
-    request_id = await space.add(make_rows(3))
-    worker = await hire(space)
-    await start_drain(space.db, request_id, worker)
-    assert await list_requests_to_ring(space.db) == []
-    await kill(space, worker)
-    assert await list_requests_to_ring(space.db) == [request_id]
+async def test_drains_that_ended_while_postgresql_was_away_are_forgotten(space: Space) -> None:
+    kept, ended_there = await space.add(make_rows(1)), await space.add(make_rows(1))
+    worker, other = await hire(space), await hire(space)
+    for request_id in (kept, ended_there):
+        await start_drain(space.db, request_id, worker)
+        await start_drain(space.db, request_id, other)
+    await end_other_drains(space.db, worker, [kept])
+    assert await list_requests_to_drain(space.db, worker) == [ended_there]
+    assert await list_requests_to_drain(space.db, other) == []
 
 
-async def test_nobody_rings_where_nothing_can_be_claimed(space: Space) -> None:
+async def test_nothing_is_drained_where_nothing_can_be_claimed(space: Space) -> None:
     request_id = await space.add(make_rows(1))
     worker = await hire(space)
     (claimed,) = await space.claim(request_id, worker)
-    assert await list_requests_to_ring(space.db) == []
+    assert await list_requests_to_drain(space.db, worker) == []
     await space.end(worker, waiting(claimed))
-    assert await list_requests_to_ring(space.db) == []
+    assert await list_requests_to_drain(space.db, worker) == []
     assert not await has_queued_rows(space.db, request_id)
 
 
-async def test_the_oldest_request_is_rung_for_first(space: Space) -> None:
+async def test_the_oldest_request_is_drained_first(space: Space) -> None:
     made = [await space.add(make_rows(1)) for _ in range(3)]
-    assert await list_requests_to_ring(space.db) == made
+    assert await list_requests_to_drain(space.db, await hire(space)) == made
 
 
-async def test_reports_are_rung_for_until_they_are_written(space: Space) -> None:
+async def test_rows_that_their_living_worker_does_not_know_of_are_given_back(space: Space) -> None:
+    request_id = await space.add(make_rows(3))
+    worker, other = await hire(space), await hire(space)
+    await space.claim(request_id, worker, 2)
+    await space.claim(request_id, other)
+    none = timedelta()
+    assert await free_lost_rows(space.db, worker, timedelta(minutes=1), []) == []
+    assert await free_lost_rows(space.db, worker, none, [(request_id, 1), (uuid4(), 2)]) == [(request_id, 2)]
+    assert await free_lost_rows(space.db, worker, none, [(request_id, 1)]) == []
+    assert [row.row for row in await space.claim(request_id, worker)] == [2]
+
+
+async def test_reports_are_to_be_written_when_nobody_did_for_a_while(space: Space) -> None:
     request_id = await space.add(make_rows(1))
     worker = await hire(space)
-    assert await list_reports_to_ring(space.db) == []
+    assert await list_reports_to_write(space.db, timedelta()) == []
     await space.end(worker, *map(ended, await space.claim(request_id, worker)))
-    assert await list_reports_to_ring(space.db) == [request_id]
+    assert await list_reports_to_write(space.db, timedelta(minutes=1)) == []
+    assert await list_reports_to_write(space.db, timedelta()) == [request_id]
     await mark_report_written(space.db, request_id, "path", b"hash", 1)
-    assert await list_reports_to_ring(space.db) == []
+    assert await list_reports_to_write(space.db, timedelta()) == []
 
 
 async def test_a_drain_of_what_is_gone_is_no_drain(space: Space) -> None:
