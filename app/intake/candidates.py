@@ -24,6 +24,7 @@ _SMELLS_WRONG: Final = frozenset(
         FailureKind.RESET,
         FailureKind.REFUSED,
         FailureKind.TLS_NOT_SPOKEN,
+        FailureKind.TLS_UNASKED,
         FailureKind.STARTTLS_MISSING,
         FailureKind.LOGIN_MISSING,
         FailureKind.LOGIN_NEEDS_TLS,
@@ -77,6 +78,8 @@ def _other_mode(server: Server, failure: Failure) -> Encryption | None:
         return Encryption.STARTTLS if failure.kind is FailureKind.TLS_NOT_SPOKEN else None
     if server.encryption is Encryption.NONE and failure.kind is FailureKind.LOGIN_NEEDS_TLS:
         return Encryption.STARTTLS
+    if failure.kind is FailureKind.TLS_UNASKED:
+        return Encryption.SSL
     # A server of implicit TLS waits for the handshake, or hangs up on what is none.
     is_mute = failure.kind in {FailureKind.TIMEOUT, FailureKind.CLOSED, FailureKind.RESET, FailureKind.PROTOCOL}
     return Encryption.SSL if is_mute and failure.stage in {Stage.TLS, Stage.GREET} else None
