@@ -19,7 +19,10 @@ _UPSERT_ACCOUNTS: Final = bind("upsert_accounts")
 
 @dataclass(frozen=True, slots=True)
 class KeptAccount:
-    """An account to keep, as its row ended. `sealed`: under the workspace's data key; `status`: Context.IO's word."""
+    """An account to keep, as its row ended. `sealed`: under the workspace's data key; `status`: Context.IO's word.
+
+    `is_recheck`: an account was checked again, with its own credentials; it keeps them and all else that is not asked.
+    """
 
     request_id: UUID
     row: int
@@ -36,6 +39,7 @@ class KeptAccount:
     imap: Side
     imap_code: str
     status: str
+    is_recheck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,10 @@ class AccountRecord:
 
 
 async def upsert_accounts(db: Database, accounts: Sequence[KeptAccount]) -> dict[tuple[UUID, int], UUID]:
-    """Keep accounts; one that works is never overwritten by one that failed. Returns (request, row) to account id."""
+    """Keep accounts; credentials that worked are never overwritten by such as failed.
+
+    Returns (request, row) to account id, for those that were kept.
+    """
     records = await _UPSERT_ACCOUNTS.many(db, [_columns(account) for account in accounts])
     return {(record["request_id"], record["row"]): record["account_id"] for record in records}
 
@@ -138,6 +145,7 @@ def _columns(account: KeptAccount) -> dict[str, Any]:
         **_side_columns("imap", account.imap, account.imap_code),
         "imap_address": account.imap.address,
         "status": account.status,
+        "is_recheck": account.is_recheck,
     }
 
 

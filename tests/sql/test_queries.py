@@ -1,14 +1,16 @@
 """Every statement is understood by PostgreSQL, and takes what its head says it takes."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from app.store.db import connect
-from sql import load_queries, parse_queries
+from sql import load_queries, parse_queries, read_schema
 
 QUERIES = load_queries()
+TABLES = set(re.findall(r"^CREATE TABLE (\w+)", read_schema(), re.MULTILINE))
 HEAD = "-- name: get_one :one\n-- One.\n-- params: id uuid, ids uuid[], until timestamptz\n"
 
 
@@ -55,8 +57,10 @@ async def test_what_says_it_returns_records_does(name: str, ours: Any) -> None:
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
 def test_columns_are_listed_one_by_one(name: str) -> None:
-    words = QUERIES[name].sql.replace("SELECT * FROM json_to_recordset", "")
-    assert "SELECT *" not in words
+    words = QUERIES[name].sql
+    # A star over the statement's own parts is no risk: they list what they hold.
+    starred = set(re.findall(r"SELECT (?:DISTINCT ON \([^)]*\) )?\*.*?FROM (\w+)", words, re.DOTALL))
+    assert starred & TABLES == set()
     assert "RETURNING *" not in words
     assert not any(line.startswith("INSERT INTO") and "(" not in line for line in words.splitlines())
 
