@@ -336,6 +336,8 @@ class FailureKind(StrEnum):
     """The address guard refused the address or the port."""
     TLS_NOT_SPOKEN = "tls_not_spoken"
     """TLS was begun and something else answered."""
+    TLS_UNASKED = "tls_unasked"
+    """A TLS record came where words in clear were due."""
     TLS_VERSION = "tls_version"
     """No TLS version, cipher or key in common."""
     TLS_OTHER = "tls_other"

@@ -4,13 +4,14 @@ What the wire told us (a refused port, a certificate of another name) needs no w
 `rules`. Where nothing fits, the answer is `unclassified`: a guess could send a person the wrong way.
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
 from app.codes import FACTS, Code
 from app.diagnose.reply import Evidence, evidence_of_reply, guess_protocol, parse_raw
 from app.diagnose.rules import find_rule
-from app.model import Checked, Failure, FailureKind, Fault, Protocol, Reply, Stage
+from app.model import Checked, Encryption, Failure, FailureKind, Fault, Protocol, Reply, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ _BY_KIND: Final = {
     FailureKind.NAME_TEMPORARY: Code.CONNECTION_TIMEOUT,
     FailureKind.NOT_ALLOWED: Code.ADDRESS_NOT_ALLOWED,
     FailureKind.TLS_NOT_SPOKEN: Code.TLS_MODE_MISMATCH,
+    FailureKind.TLS_UNASKED: Code.TLS_MODE_MISMATCH,
     FailureKind.TLS_VERSION: Code.TLS_PROTOCOL_UNSUPPORTED,
     FailureKind.TLS_OTHER: Code.TLS_PROTOCOL_UNSUPPORTED,
     FailureKind.CERTIFICATE_EXPIRED: Code.TLS_CERT_EXPIRED,
@@ -53,6 +55,7 @@ _SILENCE: Final = {
     FailureKind.CLOSED: Code.CONNECTION_CLOSED,
     FailureKind.RESET: Code.CONNECTION_CLOSED,
 }
+_OTHERS: Final = re.compile(r"\b(?:\w+-?)?ftpd?\b|\blmtp\b|\bnntp\b|\binternetnews\b", re.IGNORECASE)
 
 
 def diagnose(evidence: Evidence, without: frozenset[str] = frozenset()) -> Diagnosis:
@@ -73,8 +76,11 @@ def diagnose_checked(checked: Checked, *, provider: str = "", is_token: bool = F
     if failure.kind is FailureKind.REPLY and failure.reply is not None:
         return _diagnose_reply(checked, failure, failure.reply, provider, is_token=is_token)
     code = _BY_KIND.get(failure.kind, Code.PROTOCOL_ERROR)
-    if failure.kind is FailureKind.PROTOCOL and _is_tls_to_a_plain_port(failure):
-        code = Code.TLS_MODE_MISMATCH
+    if failure.kind is FailureKind.TLS_NOT_SPOKEN and checked.trace.server.encryption is Encryption.STARTTLS:
+        # It agreed to TLS and then spoke none: the mode was right.
+        code = Code.STARTTLS_UNSUPPORTED
+    if failure.kind is FailureKind.TLS_NOT_SPOKEN and failure.stage in {Stage.GREET, Stage.AUTH, Stage.SELECT}:
+        code = Code.PROTOCOL_ERROR
     return Diagnosis(code, f"kind:{failure.kind}", failure.detail)
 
 
@@ -112,17 +118,21 @@ def _diagnose_reply(checked: Checked, failure: Failure, reply: Reply, provider: 
         is_token=is_token,
         sent_credentials=checked.trace.sent_credentials,
     )
+    if failure.stage is Stage.GREET and _is_greeting_of_others(checked.trace.greeting):
+        return Diagnosis(Code.PROTOCOL_ERROR, "greeting:other_protocol", checked.trace.greeting)
+    if reply.status == "BYE" and not reply.text and not reply.response_code:
+        return _diagnose_silence(checked, replace(failure, kind=FailureKind.CLOSED, reply=None), provider)
     diagnosis = diagnose(evidence)
     if is_token and diagnosis.code is Code.INVALID_CREDENTIALS:
         # No password was sent: it is the token that was refused.
         return replace(diagnosis, code=Code.OAUTH_TOKEN_INVALID)
     if diagnosis.code in {Code.INVALID_CREDENTIALS, Code.APP_PASSWORD_REQUIRED} and not evidence.sent_credentials:
         # Whatever was refused, it was no password of ours.
-        return replace(diagnosis, code=Code.AUTH_MECHANISM_UNSUPPORTED)
+        is_at_the_door = failure.stage is Stage.GREET
+        return replace(diagnosis, code=Code.IP_BLOCKED if is_at_the_door else Code.AUTH_MECHANISM_UNSUPPORTED)
     return diagnosis
 
 
-def _is_tls_to_a_plain_port(failure: Failure) -> bool:
-    """Tell whether what came instead of a greeting is a TLS record (RFC 8446, section 5.1): alert or handshake."""
-    text = failure.reply.text if failure.reply is not None else ""
-    return text.startswith(("\x15\x03", "\x16\x03"))
+def _is_greeting_of_others(greeting: str) -> bool:
+    """Tell whether a greeting that begins like SMTP's is a file or news server's, or LMTP's (RFC 2033)."""
+    return _OTHERS.search(greeting) is not None and "smtp" not in greeting.lower()

@@ -161,7 +161,7 @@ def translate(error: BaseException, stage: Stage, needles: Sequence[str] = ()) -
     if isinstance(error, DialError):
         return Failure(error.kind, stage, detail=error.detail)
     if isinstance(error, smtp_errors.SMTPResponseException):
-        if not 200 <= error.code <= 599:
+        if not 400 <= error.code <= 599:
             words = error.message.removeprefix("Malformed SMTP response line: ")
             return Failure(FailureKind.PROTOCOL, stage, Reply(clean_text(words, needles)), "not an SMTP reply")
         return Failure(FailureKind.REPLY, stage, parse_smtp_reply(error.code, error.message, needles))

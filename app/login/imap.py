@@ -154,7 +154,9 @@ class ImapSession:
         command = Exchange("CAPABILITY", self._wire.new_tag())
         await self._wire.run(command)
         if not command.is_ok:
-            raise Stopped(Failure(FailureKind.REPLY, Stage.GREET, parse_imap_reply(command.ending)))
+            reply = parse_imap_reply(command.ending, self._wire.notices)
+            is_bad = command.ending[:3].upper() == b"BAD"
+            raise Stopped(Failure(FailureKind.PROTOCOL if is_bad else FailureKind.REPLY, Stage.GREET, reply))
         if not self._wire.offers:
             raise WireError(FailureKind.PROTOCOL, "CAPABILITY without an answer")
 

@@ -21,7 +21,7 @@ from aioimaplib import aioimaplib
 from app.login.connect import take_over
 from app.login.exchange import Exchange
 from app.login.failure import WireError
-from app.login.tls import HANDSHAKE_LIMIT_SECONDS
+from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
 from app.model import FailureKind
 
 LINE_LIMIT_BYTES = 16 * 1024
@@ -111,7 +111,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         if self._lost is not None:
             raise self._lost
         if self.link is None or self.link.is_closing():
-            raise WireError(FailureKind.CLOSED)
+            raise WireError(FailureKind.REPLY, line=self._bye) if self._bye else WireError(FailureKind.CLOSED)
         self.link.write(data)
 
     def abort(self) -> None:
@@ -134,6 +134,8 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             return
         try:
             self._received_bytes += len(d)
+            if not self._buffer and d[:2] in TLS_RECORDS and not self._is_encrypted():
+                raise WireError(FailureKind.TLS_UNASKED)
             if self._is_gated:
                 raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
             if self._received_bytes > self.limit_bytes:
@@ -142,6 +144,9 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             self._read_buffer()
         except WireError as error:
             self._fail(error)
+
+    def _is_encrypted(self) -> bool:
+        return self.link is not None and self.link.get_extra_info("sslcontext") is not None
 
     def _read_buffer(self) -> None:
         start, size = 0, len(self._buffer)

@@ -147,13 +147,15 @@ class SmtpSession:
         self._trail.greeting = clean_text(f"{greeting.code} {greeting.message}", limit=500)
         if greeting.code == 220:
             return
-        if not 200 <= greeting.code <= 599:
+        if not 400 <= greeting.code <= 599:
             raise SMTPResponseException(-1, greeting.message)
         raise Stopped(Failure(FailureKind.REPLY, Stage.GREET, parse_smtp_reply(greeting.code, greeting.message)))
 
     async def _say_hello(self) -> None:
         answer = await self._wire.ask(b"EHLO", self._hello)
         if answer.code != 250:
+            if answer.code < 400:
+                raise SMTPResponseException(answer.code, answer.message)
             raise Stopped(Failure(FailureKind.REPLY, Stage.GREET, parse_smtp_reply(answer.code, answer.message)))
         self._extensions, mechanisms = parse_esmtp_extensions(answer.message)
         self._mechanisms = frozenset(mechanism.upper() for mechanism in mechanisms)

@@ -7,6 +7,10 @@ from aiosmtplib.errors import SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
+from app.login.failure import WireError
+from app.login.tls import TLS_RECORDS
+from app.model import FailureKind
+
 
 class SmtpWire(SMTPProtocol):
     """One SMTP connection."""
@@ -22,6 +26,13 @@ class SmtpWire(SMTPProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost_to = exc
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._over_ssl and data[:2] in TLS_RECORDS and not self._buffer:
+            if self._response_waiter is not None and not self._response_waiter.done():
+                self._set_response_exception(self._response_waiter, WireError(FailureKind.TLS_UNASKED))
+            return
+        super().data_received(data)
 
     async def ask(self, *parts: bytes) -> SMTPResponse:
         """Send one command and return its reply.

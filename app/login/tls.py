@@ -22,6 +22,9 @@ NAMES_SHOWN = 20
 HANDSHAKE_LIMIT_SECONDS = 130.0
 """For the loop's own clock, which shall not ring before the stage's."""
 
+TLS_RECORDS = frozenset({b"\x15\x03", b"\x16\x03"})
+"""How an alert and a handshake begin: content type and major version (RFC 8446, section 5.1)."""
+
 KEEP_SEEN_SECONDS = 300.0
 MOST_SEEN = 2000
 

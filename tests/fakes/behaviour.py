@@ -87,6 +87,9 @@ class Scene:
         return ["LIST", listed, "EXAMINE", opened, "LOGOUT", b"* BYE\r\nTAG OK bye\r\n"]
 
 
+Script = Callable[[Scene], Sequence[Step]]
+
+
 @dataclass(frozen=True)
 class Behaviour:
     """A way to be a bad server. `smtp`, `imap`: the code it must come to; None: it makes no sense there.
@@ -97,7 +100,7 @@ class Behaviour:
     """
 
     name: str
-    script: Callable[[Scene], Sequence[Step]]
+    script: Script
     smtp: Code | None
     imap: Code | None
     logins: int = 0

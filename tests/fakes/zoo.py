@@ -7,9 +7,11 @@ from app.codes import Code
 from tests.fakes.behaviour import Behaviour, Scene
 from tests.fakes.endings import ENDINGS
 from tests.fakes.floods import FLOODS
+from tests.fakes.greetings import GREETINGS
 from tests.fakes.silence import SILENCE
+from tests.fakes.strangers import STRANGERS
 
-ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE, *ENDINGS, *FLOODS)
+ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE, *ENDINGS, *FLOODS, *STRANGERS, *GREETINGS)
 
 
 def list_cases() -> Iterator[tuple[Behaviour, Scene, Code]]:
