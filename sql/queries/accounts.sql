@@ -80,8 +80,8 @@ WITH item AS (
         now(), smtp_error_at, smtp_success_at, imap_error_at, imap_success_at
     FROM chosen WHERE NOT is_recheck ORDER BY workspace_id, email
     ON CONFLICT (workspace_id, email) DO UPDATE SET external_id = excluded.external_id, provider = excluded.provider,
-        details = excluded.details, sealed = coalesce(excluded.sealed, a.sealed), smtp_is_token = excluded.smtp_is_token,
-        imap_is_token = excluded.imap_is_token, smtp_wanted = excluded.smtp_wanted,
+        details = excluded.details, sealed = coalesce(excluded.sealed, a.sealed),
+        smtp_is_token = excluded.smtp_is_token, imap_is_token = excluded.imap_is_token, smtp_wanted = excluded.smtp_wanted,
         smtp_username = excluded.smtp_username, smtp_host = excluded.smtp_host, smtp_port = excluded.smtp_port,
         smtp_encryption = excluded.smtp_encryption, smtp_code = excluded.smtp_code, imap_wanted = excluded.imap_wanted,
         imap_address = excluded.imap_address, imap_username = excluded.imap_username, imap_host = excluded.imap_host,
