@@ -29,7 +29,11 @@ class BodyPace:
 
 @dataclass(slots=True)
 class Api:
-    """One API process. `is_leaving`: SIGTERM came; nobody shall send new calls."""
+    """One API process. `is_leaving`: SIGTERM came; nobody shall send new calls.
+
+    `single_spare_seconds`: how long the call that checks one account waits on top of a check's own deadline: for its
+    turn, and for one more try of what passes by itself.
+    """
 
     settings: Settings
     db: Any
@@ -41,6 +45,7 @@ class Api:
     metrics: Metrics = field(default_factory=Metrics)
     summaries: Summaries = field(default_factory=Summaries)
     body_pace: BodyPace = BodyPace()
+    single_spare_seconds: float = 30.0
     is_leaving: bool = False
 
 

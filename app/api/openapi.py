@@ -86,7 +86,7 @@ def _connect_paths() -> Schema:
     )
     still = {
         "description": "Still being checked; the status tells how it ends.",
-        "content": _content({"type": "object"}),
+        "content": _content(entry({"message": text(), "payload": entry({"requestId": text()})})),
     }
     single["responses"]["202"] = still
     ids = entry({"emailAccountIds": many(text(), minItems=1)})
@@ -228,6 +228,8 @@ def _single_answer() -> Schema:
         "outcome": words(Outcome),
         "smtp": maybe(ref("Side")),
         "imap": maybe(ref("Side")),
+        "corrections": many(ref("Correction")),
+        "errors": many(ref("RowError"), "Why it was not checked."),
     }
     return entry({"message": text(), **head, "payload": entry(payload)})
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from app.codes import Code
+from app.intake.fields import BOOLEAN_FIELDS, INTEGER_FIELDS, NUMBER_FIELDS, TEXT_FIELDS
 from app.model import Encryption, Fault, Outcome, RequestStatus, SideStatus
 from app.report.payload import STAGE_WORDS
 
@@ -80,10 +81,15 @@ def _account_fields() -> dict[str, Schema]:
             f"{side}Encryption": words(_ENCRYPTIONS, "tls means starttls, but on ports 465 and 993 ssl."),
             side: flag(f"false: leave {side.upper()} out."),
         }
-    carried = ("fromFirstName", "fromLastName", "fromName", "replyTo", "signature", "bcc")
-    fields |= {name: text("Carried along and given back.") for name in carried}
-    fields |= {"tags": many(text()), "metadata": {"type": "object"}, "dailyLimit": whole()}
-    return fields
+    return fields | _carried_fields("Carried along and given back.")
+
+
+def _carried_fields(about: str = "") -> dict[str, Schema]:
+    fields = {name: text(about) for name in sorted(TEXT_FIELDS)}
+    fields |= {name: whole(about) for name in sorted(INTEGER_FIELDS)}
+    fields |= {name: _described({"type": "number"}, about) for name in sorted(NUMBER_FIELDS)}
+    fields |= {name: flag(about) for name in sorted(BOOLEAN_FIELDS)}
+    return fields | {"tags": many(text(), about), "metadata": _described({"type": "object"}, about)}
 
 
 def _counts() -> Schema:
@@ -177,7 +183,9 @@ def _stored_account() -> Schema:
     named = {name: text() for name in ("id", "emailAddress", "externalId", "emailServiceProvider", "status")}
     sides = {"smtp": maybe(_account_side()), "imap": maybe(_account_side()), "errorCount": whole()}
     moments = ("lastCheckTime", "sendErroredAt", "sendSuccessAt", "syncErroredAt", "syncSuccessAt")
-    return entry({**named, **sides, **{name: maybe(_time()) for name in (*moments, "createdOn", "updatedOn")}})
+    times = {name: maybe(_time()) for name in (*moments, "createdOn", "updatedOn")}
+    carried = _carried_fields()
+    return entry({**named, **sides, **times, **carried}, optional=tuple(carried))
 
 
 def _problem() -> Schema:

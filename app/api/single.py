@@ -9,6 +9,7 @@ from aiohttp import web
 from app.api.accept import Order, store_order
 from app.api.answer import json_answer
 from app.api.body import read_body
+from app.api.connect import JSON
 from app.api.context import API, CALLER, locate_status
 from app.api.idempotency import REPLAYED, read_idempotency_key
 from app.api.parameters import read_options, read_query
@@ -21,14 +22,14 @@ from app.store.requests import get_request
 from app.store.rows import RowResult, list_row_results
 
 MOST_BYTES: Final = 256 * 1024
-SPARE_SECONDS: Final = 30.0
-"""On top of a check's own deadline: for its turn, and for one more try of what passes by itself."""
 
 
 async def connect_one(http: web.Request) -> web.Response:
     """Check one account and answer how it ended; keep it when it works."""
     api = http.app[API]
     options = read_options(read_query(http.query, {"save", "onExisting", "autoCorrect"}))
+    if http.content_type != JSON:
+        raise Problem(415, "content-type", f"Content-Type {http.content_type} is not served here: send {JSON}.")
     body = await read_body(http, MOST_BYTES)
     row = read_row(_read_account(body), 1)
     if row.errors:
@@ -39,7 +40,7 @@ async def connect_one(http: web.Request) -> web.Response:
     made, is_replayed = await store_order(api, workspace_id, order, lambda *_: b"")
     request_id = made.request_id
     headers = {**locate_status(http, request_id), **(REPLAYED if is_replayed else {})}
-    ends_at = asyncio.get_running_loop().time() + api.settings.check_timeout_seconds + SPARE_SECONDS
+    ends_at = asyncio.get_running_loop().time() + api.settings.check_timeout_seconds + api.single_spare_seconds
     while True:
         request = await get_request(api.db, workspace_id, request_id)
         if not request.counts.pending:

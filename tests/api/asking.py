@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from app.api.context import Api
 from app.api.main import make_app, opened
+from app.demo.houses import House, Town
 from app.model import Scope
 from app.settings import Settings
 from app.store.workspaces import insert_api_key, insert_workspace
@@ -156,3 +157,18 @@ async def send_raw(client: Client, *parts: bytes, ends: bool = False) -> bytes:
             return await reader.read()
     finally:
         writer.close()
+
+
+def mailbox(town: Town, house: House, name: str, password: str, **fields: object) -> dict[str, object]:
+    """Return a row of somebody at one of the town's houses; over TLS from the first byte."""
+    return {
+        "smtpEmailAddress": name,
+        "smtpPassword": password,
+        "smtpHost": house.smtp_host,
+        "smtpPort": town.ports[house.label, "smtp", "ssl"],
+        "smtpEncryption": "ssl",
+        "imapHost": house.imap_host,
+        "imapPort": town.ports[house.label, "imap", "ssl"],
+        "imapEncryption": "ssl",
+        **fields,
+    }

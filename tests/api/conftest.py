@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.api.context import Api
+from app.demo.houses import Town
+from app.demo.servers import open_town
 from app.seal import new_key_text
 from app.settings import Settings
 from tests.api.asking import Client, Service, enter, serving
+from tests.real.line import Line, open_line
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +46,28 @@ async def service(running: tuple[Api, Client]) -> Service:
 async def stranger(running: tuple[Api, Client]) -> Service:
     """Return the caller of another new workspace."""
     return await enter(*running)
+
+
+@pytest.fixture(scope="module")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    """Yield mail servers that answer as named ones do."""
+    async with open_town(tmp_path_factory.mktemp("town")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def worker(settings: Settings, town: Town) -> AsyncIterator[Line]:
+    """Run a worker process, as it really runs, on the service's servers; it knows the town and nobody else."""
+    told = {
+        "SECRET_KEYS": ",".join(settings.secret_keys),
+        "REPORT_STORE": settings.report_store,
+        "ALLOW_PORTS": ",".join(map(str, sorted(town.all_ports()))),
+        "DNS_SERVERS": town.name_server,
+        "CA_FILE": str(town.ca_file),
+        "CONNECT_TIMEOUT": "3",
+        "GREET_TIMEOUT": "3",
+        "RETRY_BUDGET": "5",
+    }
+    with open_line(settings.data_dir, settings.database_url, settings.redis_url, told) as line:
+        await line.start_worker("worker")
+        yield line
