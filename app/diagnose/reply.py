@@ -19,12 +19,42 @@ READ_CHARACTERS: Final = 1200
 _TAGS: Final = re.compile(r"<(?!doctype|html)/?[a-z][^<>]{0,200}>", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"[\s\u00a0\u200b-\u200d\ufeff]+")
 _QUOTES: Final = str.maketrans("\u2018\u2019\u201c\u201d\u00b4`", "''\"\"''")
+_PLAIN: Final = str.maketrans(
+    {
+        letter: plain
+        for plain, letters in {
+            "a": "àáâãäåāăą",
+            "ae": "æ",
+            "c": "çćč",
+            "d": "ďđ",
+            "e": "èéêëēėęě",
+            "g": "ğ",
+            "i": "ìíîïīı",
+            "l": "ĺľł",
+            "n": "ñńň",
+            "o": "òóôõöøőō",
+            "oe": "œ",
+            "r": "ŕř",
+            "s": "śšşș",
+            "ss": "ß",
+            "t": "ťţț",
+            "u": "ùúûüůűū",
+            "y": "ýÿ",
+            "z": "źżž",
+            "": "\u0307",
+        }.items()
+        for letter in letters
+    }
+)
+"""Servers leave the marks off letters as often as they write them, so rules read words without."""
 _CODE: Final = re.compile(r"(?:^|[\s(\"'=<])([2345][0-5]\d)(?=$|[\s\-,;:\"')\]]|\.\s)")
 _LEADING_CODE: Final = re.compile(r"^\W{0,3}([2345][0-5]\d)(?=$|[\s\-,;:\"')\]])")
 _IN_EXCEPTION: Final = re.compile(
     r"(?:\(|code[ =:\"']+|error: |response(?: was)?:? |smtp[<:] ?)[\"']?([2345][0-5]\d)\b", re.IGNORECASE
 )
-_PORT: Final = re.compile(r"\bports?\W{0,3}\d+|:\d{2,5}\b|errno \d+", re.IGNORECASE)
+_PORT: Final = re.compile(
+    r"\bports?\W{0,3}\d+|:\d{2,5}\b|(?:errno|lines?) \d+|\b\d+ ?(?:ms\b|milli|s\b|sec|min)", re.IGNORECASE
+)
 _NAMES_SMTP: Final = re.compile(r"smtp|ehlo", re.IGNORECASE)
 _NAMES_IMAP: Final = re.compile(r"imap", re.IGNORECASE)
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -57,7 +87,8 @@ class Evidence:
     @property
     def is_reply(self) -> bool:
         """Tell whether a server's own answer is at hand, not only a client's complaint."""
-        return bool(self.code or self.status or self.response_code or self.enhanced)
+        refusal = self.code >= 400 or self.code == 235
+        return bool(refusal or self.status or self.response_code or self.enhanced)
 
 
 def fold(text: str) -> str:
@@ -66,7 +97,12 @@ def fold(text: str) -> str:
     if "<" in text:
         text = _TAGS.sub(" ", text)
     text = text.translate(_QUOTES).replace("\\n", " ").replace("\\r", " ")
-    return _BLANKS.sub(" ", text[:READ_CHARACTERS]).strip().lower()
+    return strip_marks(_BLANKS.sub(" ", text[:READ_CHARACTERS]).strip().lower())
+
+
+def strip_marks(text: str) -> str:
+    """Return lower-case words without the marks on Latin letters."""
+    return text if text.isascii() else text.translate(_PLAIN)
 
 
 def evidence_of_reply(reply: Reply, protocol: Protocol, stage: Stage | None) -> Evidence:
@@ -80,7 +116,6 @@ def parse_raw(protocol: Protocol, raw: str, stage: Stage | None = None) -> Evide
     """Take a pasted reply apart, whoever wrapped it."""
     code = _find_code(raw) if protocol is Protocol.SMTP else 0
     enhanced = _ENHANCED.search(raw) if protocol is Protocol.SMTP else None
-    status = _STATUS.search(raw) if protocol is Protocol.IMAP else None
     codes = [found for found in _RESPONSE_CODE.findall(raw) if found not in _NO_CODES and found != "ALERT"]
     response_code = codes[0] if codes and protocol is Protocol.IMAP else ""
     return Evidence(
@@ -89,7 +124,7 @@ def parse_raw(protocol: Protocol, raw: str, stage: Stage | None = None) -> Evide
         fold(raw),
         code,
         enhanced[1] if enhanced else "",
-        status[1] if status else "",
+        _find_status(raw) if protocol is Protocol.IMAP else "",
         response_code,
     )
 
@@ -101,6 +136,12 @@ def guess_protocol(raw: str) -> Protocol:
     if _NAMES_IMAP.search(raw) or _STATUS.search(raw) or _RESPONSE_CODE.search(raw):
         return Protocol.IMAP
     return Protocol.SMTP
+
+
+def _find_status(raw: str) -> str:
+    """Return the word that counts: a refusal before the greeting and the good-bye around it."""
+    found = _STATUS.findall(raw)
+    return next((status for status in found if status in {"NO", "BAD"}), found[0] if found else "")
 
 
 def _find_code(raw: str) -> int:

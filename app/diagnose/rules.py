@@ -1,4 +1,4 @@
-"""Pure (reads its own tables): rules from what servers say to codes: `rules.toml` by words, `structure.toml` by number.
+"""Pure (reads its own tables): rules from what servers say to codes: see `rules.toml`.
 
 Each rule stands with a real reply, its source and the day it was read; the tests run each, and require that the rule
 wins its own example. The first rule that fits wins, so the order in the file is the order of trust.
@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from app.codes import Code
-from app.diagnose.reply import Evidence
+from app.diagnose.reply import Evidence, strip_marks
 from app.model import Protocol, Stage
 
 CLIENT_ONLY: Final = "client"
@@ -46,7 +46,7 @@ class Rule:
         return (
             (self.protocol is None or self.protocol is evidence.protocol)
             and (not self.of or not evidence.is_reply)
-            and (not self.stages or evidence.stage is None or evidence.stage in self.stages)
+            and (not self.stages or (evidence.stage or Stage.AUTH) in self.stages)
             and (not self.codes or evidence.code in self.codes)
             and (not self.response_codes or evidence.response_code in self.response_codes)
             and (not self.statuses or evidence.status in self.statuses)
@@ -102,4 +102,4 @@ def _read(entry: dict[str, Any]) -> Rule:
 def _pattern(words: str | list[str] | None) -> re.Pattern[str] | None:
     if words is None:
         return None
-    return re.compile("|".join(words) if isinstance(words, list) else words)
+    return re.compile(strip_marks("|".join(words) if isinstance(words, list) else words))

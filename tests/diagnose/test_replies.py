@@ -1,0 +1,31 @@
+"""Real replies come to the right codes, and quickly; structure and sense carry, not memory."""
+
+import sys
+import time
+
+import pytest
+
+from tests.replies.read import leave_one_provider_out, list_wrong, read_replies, share_right
+
+
+def test_the_replies_collected_first_come_to_their_codes() -> None:
+    replies = read_replies("dev.jsonl")
+    assert share_right(replies) >= 0.97, "\n".join(list_wrong(replies))
+
+
+def test_what_no_rule_was_made_for_at_a_provider_is_still_read_right(capsys: pytest.CaptureFixture[str]) -> None:
+    share, wrong = leave_one_provider_out(read_replies("dev.jsonl"))
+    with capsys.disabled():
+        told = "\n".join(f"  {line}" for line in wrong)
+        sys.stdout.write(f"\nEach provider judged without the rules that it alone gave: {share:.1%} right\n{told}\n")
+    assert share >= 0.75
+
+
+def test_how_long_an_answer_takes_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    replies = read_replies("dev.jsonl")
+    began = time.perf_counter()
+    found = [known.judge() for known in replies]
+    each = (time.perf_counter() - began) / len(replies)
+    with capsys.disabled():
+        sys.stdout.write(f"\nOne answer: {each * 1000:.2f} ms on average\n")
+    assert len(found) == len(replies)
