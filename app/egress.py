@@ -76,14 +76,14 @@ class Policy:
 
 def refusal(address: str, port: int, policy: Policy, usual_ports: Collection[int] = MAIL_PORTS) -> str:
     """Return why `address` and `port` may not be dialled, as a sentence; empty: they may."""
-    if (address, port) in policy.own_listeners:
-        return f"{address}, port {port}, is this service itself."
     if port not in usual_ports and port not in policy.allow_ports:
         return f"Port {port} is none that mail servers use."
     try:
         literal = ipaddress.ip_address(address)
     except ValueError:
         return "That is not an IP address."
+    if any((str(form), port) in policy.own_listeners for form in (literal, *unwrap(literal))):
+        return f"{address}, port {port}, is this service itself."
     if any(_holds(network, literal) for network in policy.allow_networks):
         return ""
     for inner in unwrap(literal):

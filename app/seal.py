@@ -8,7 +8,6 @@ a sealed text moved to another row does not open. Rotating `SECRET_KEYS` rewraps
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -52,7 +51,7 @@ class Keyring:
         for text in texts:
             try:
                 key = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
-            except binascii.Error:
+            except ValueError:  # not ASCII, or not base64
                 key = b""
             if len(key) != KEY_BYTES:
                 raise ValueError("must be keys of 32 bytes in base64, separated by commas")
