@@ -26,7 +26,7 @@ from app.login.failure import Stopped
 from app.login.reply import parse_smtp_reply
 from app.login.resolve import to_ascii
 from app.login.smtp_wire import SmtpWire
-from app.login.tls import HANDSHAKE_LIMIT_SECONDS, read_facts, read_unverified
+from app.login.tls import read_facts, read_unverified
 from app.login.trace import Trail
 from app.model import Certificate, Encryption, Failure, FailureKind, Login, Mechanism, Reply, Stage
 from app.text import clean_text, list_needles
@@ -75,7 +75,7 @@ class SmtpSession:
                 self._trail.enter(Stage.TLS)
                 if "starttls" not in self._extensions:
                     raise Stopped(Failure(FailureKind.STARTTLS_MISSING, Stage.TLS))
-                await self._wire.start_tls(context, server_hostname=self._name, timeout=HANDSHAKE_LIMIT_SECONDS)
+                await self._wire.encrypt(context, self._name)
                 self._link = self._wire.link
             case Encryption.NONE:
                 self._trail.enter(Stage.GREET)

@@ -1,6 +1,7 @@
 """I/O: aiosmtplib's protocol, made to forget what was said before it was asked and to know why it was cut off."""
 
 import asyncio
+import ssl
 from typing import cast
 
 from aiosmtplib.errors import SMTPResponseException, SMTPServerDisconnected
@@ -8,7 +9,7 @@ from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
 from app.login.failure import WireError
-from app.login.tls import TLS_RECORDS
+from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
 from app.model import FailureKind
 
 
@@ -18,6 +19,8 @@ class SmtpWire(SMTPProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._lost_to: Exception | None = None
+        self._is_gated = False
+        self._is_slipped_in = False
 
     @property
     def link(self) -> asyncio.Transport | None:
@@ -33,6 +36,23 @@ class SmtpWire(SMTPProtocol):
                 self._set_response_exception(self._response_waiter, WireError(FailureKind.TLS_UNASKED))
             return
         super().data_received(data)
+        if self._is_gated and self._response_waiter is not None and self._response_waiter.done() and self._buffer:
+            self._is_slipped_in = True
+
+    async def encrypt(self, context: ssl.SSLContext, name: str) -> None:
+        """Ask for TLS and shake hands.
+
+        Raises:
+            WireError: something was said between the consent and the handshake (RFC 3207, section 6). The library
+                drops it; who says it is no server to log in to.
+        """
+        self._is_gated = True
+        try:
+            await self.start_tls(context, server_hostname=name, timeout=HANDSHAKE_LIMIT_SECONDS)
+        finally:
+            self._is_gated = False
+        if self._is_slipped_in:
+            raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
 
     async def ask(self, *parts: bytes) -> SMTPResponse:
         """Send one command and return its reply.

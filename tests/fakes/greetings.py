@@ -90,9 +90,7 @@ GREETINGS: Final = (
     Behaviour(
         "answers the hello with a challenge", _answers(b"334 ", b"+ go on", Do.HANG), _NONSENSE, Code.CONNECTION_TIMEOUT
     ),
-    Behaviour(
-        "answers the hello with goodbye", _answers(b"221 bye", b"* BYE"), _NONSENSE, Code.CONNECTION_CLOSED
-    ),
+    Behaviour("answers the hello with goodbye", _answers(b"221 bye", b"* BYE"), _NONSENSE, Code.CONNECTION_CLOSED),
     Behaviour("offers nothing", _answers(b"250 mail.example.com", b"TAG OK done", Do.HANG), _NO_LOGIN, _NONSENSE),
     Behaviour(
         "offers nothing before STARTTLS",

@@ -8,10 +8,11 @@ from tests.fakes.behaviour import Behaviour, Scene
 from tests.fakes.endings import ENDINGS
 from tests.fakes.floods import FLOODS
 from tests.fakes.greetings import GREETINGS
+from tests.fakes.handshakes import HANDSHAKES
 from tests.fakes.silence import SILENCE
 from tests.fakes.strangers import STRANGERS
 
-ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE, *ENDINGS, *FLOODS, *STRANGERS, *GREETINGS)
+ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE, *ENDINGS, *FLOODS, *STRANGERS, *GREETINGS, *HANDSHAKES)
 
 
 def list_cases() -> Iterator[tuple[Behaviour, Scene, Code]]:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 import ssl
 import tempfile
+import warnings
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +74,20 @@ async def open_ground() -> AsyncIterator[Ground]:
 def make_contexts(authority: Authority) -> dict[str, ssl.SSLContext]:
     """Make a server's context for every certificate that a behaviour may name."""
     good = authority.issue("good")
+    old, weak, strict = make_context(good), make_context(good), make_context(good)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.minimum_version = ssl.TLSVersion.TLSv1
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    weak.set_ciphers("AES128-SHA:@SECLEVEL=0")
+    weak.maximum_version = ssl.TLSVersion.TLSv1_2
+    strict.verify_mode = ssl.CERT_REQUIRED
+    strict.load_verify_locations(authority.ca_file)
     return {
+        "old": old,
+        "weak": weak,
+        "strict": strict,
         "good": make_context(good),
         "expired": make_context(authority.issue("expired", expired_days_ago=3)),
         "self-signed": make_context(authority.issue("self-signed", is_self_signed=True)),
