@@ -27,10 +27,10 @@ class SettingsError(Exception):
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        value = int(text) if text.strip().lstrip("-").isdigit() else None
-        if value is None or not low <= value <= high:
+        digits = text.strip()
+        if not digits.isdecimal() or not low <= int(digits) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
-        return value
+        return int(digits)
 
     return parse
 
@@ -57,7 +57,7 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 def _ports(text: str) -> frozenset[int]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdigit() and 1 <= int(part) <= 65535 for part in parts):
+    if not all(part.isdecimal() and 1 <= int(part) <= 65535 for part in parts):
         raise ValueError("must be ports such as 2525,10465")
     return frozenset(map(int, parts))
 
@@ -77,7 +77,7 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError("must be an address and a port such as 127.0.0.1:9100")
     return text
 
@@ -113,7 +113,7 @@ def _path(text: str) -> Path:
 def _limits(text: str) -> dict[str, int]:
     """Read `gmail=10,outlook=5`: most checks at a time for a provider's slug or a host."""
     pairs = [part.partition("=") for part in _words(text)]
-    if not all(key and value.isdigit() and int(value) > 0 for key, _, value in pairs):
+    if not all(key and value.isdecimal() and int(value) > 0 for key, _, value in pairs):
         raise ValueError("must be pairs such as gmail=10,mail.example.com=4")
     return {key: int(value) for key, _, value in pairs}
 
