@@ -113,7 +113,7 @@ def _request_paths() -> Schema:
     status = _operation(
         "Tell where a request is",
         Scope.READ,
-        ref("Status"),
+        entry({"payload": ref("Status")}),
         parameters=[here, _query("wait", {"type": "number", "maximum": 60}, "Seconds to wait for a change.")],
         problems=(404,),
     )
@@ -134,7 +134,11 @@ def _request_paths() -> Schema:
         problems=(404,),
     )
     cancel = _operation(
-        "Take back rows that nobody checks yet", Scope.CONNECT, {"type": "object"}, parameters=[here], problems=(404,)
+        "Take back rows that nobody checks yet",
+        Scope.CONNECT,
+        entry({"message": text(), "payload": ref("Status")}),
+        parameters=[here],
+        problems=(404,),
     )
     mended = {"allOf": [ref("Account"), entry({"row": whole("As in the report.", minimum=1)})]}
     retry = _operation(
@@ -190,7 +194,7 @@ def _other_paths() -> Schema:
     explain = _operation(
         "Diagnose a pasted reply",
         Scope.READ,
-        {"type": "object"},
+        entry({"payload": ref("Explained")}),
         body={_JSON: {"schema": pasted}},
         problems=(400, *_BODY_PROBLEMS),
     )

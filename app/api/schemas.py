@@ -229,6 +229,8 @@ def make_schemas() -> dict[str, Schema]:
         "rejections": many(ref("RowError"), "The first 100."),
         "ignoredColumns": many(text()),
     }
+    explained = {"code": ref("Code"), **{name: text() for name in ("title", "meaning", "remedy", "protocol", "rule")}}
+    explained |= {"fault": maybe(text()), "retryable": flag(), "helpPage": maybe(text())}
     row_error = {"row": whole(), "field": text(), "pointer": text(), "code": text(), "message": text()}
     return {
         "Account": {"type": "object", "properties": _account_fields(), "additionalProperties": True},
@@ -238,11 +240,12 @@ def make_schemas() -> dict[str, Schema]:
         "Correction": entry({name: text() for name in ("field", "given", "used", "reason")}),
         "Counts": _counts(),
         "Diagnosis": entry({**diagnosis, "helpPages": many({"type": "object"})}),
+        "Explained": entry(explained),
         "Problem": _problem(),
         "Request": entry(_request()),
         "Row": _row(),
         "RowError": entry(row_error, optional=("row", "pointer")),
         "Side": _side(),
-        "Status": entry({"payload": entry(status)}),
+        "Status": entry(status),
         "StoredAccount": _stored_account(),
     }

@@ -64,8 +64,9 @@ async def worker(settings: Settings, town: Town) -> AsyncIterator[Line]:
         "ALLOW_PORTS": ",".join(map(str, sorted(town.all_ports()))),
         "DNS_SERVERS": town.name_server,
         "CA_FILE": str(town.ca_file),
-        "CONNECT_TIMEOUT": "3",
-        "GREET_TIMEOUT": "3",
+        "CONNECT_TIMEOUT": "2",
+        "TLS_TIMEOUT": "2",
+        "GREET_TIMEOUT": "2",
         "RETRY_BUDGET": "5",
     }
     with open_line(settings.data_dir, settings.database_url, settings.redis_url, told) as line:
