@@ -106,6 +106,8 @@ class SmtpSession:
             # What we said now would be taken for an answer, and be one more failed login.
             self._is_mute = True
             raise Stopped(Failure(FailureKind.PROTOCOL, Stage.AUTH, reply, "challenges without end"))
+        if answer.code < 400 and answer.code != 235:
+            raise Stopped(Failure(FailureKind.PROTOCOL, Stage.AUTH, reply, "neither yes nor no"))
         if answer.code != 235:
             raise Stopped(Failure(FailureKind.REPLY, Stage.AUTH, reply))
         return reply

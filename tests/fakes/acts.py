@@ -59,6 +59,16 @@ async def insist(peer: Peer) -> None:
         await peer.send(b"+ b25jZSBtb3Jl\r\n" if peer.tag != b"AUTH" else b"334 b25jZSBtb3Jl\r\n")
 
 
+def answer_last(data: bytes) -> Act:
+    """Read one more line, which bears no tag, and answer the command before it."""
+
+    async def act(peer: Peer) -> None:
+        peer.lines.append(await peer.reader.readuntil(b"\n"))
+        await peer.send(data)
+
+    return act
+
+
 async def pause(peer: Peer) -> None:
     """Wait, so that what follows goes out in a packet of its own."""
     await asyncio.sleep(0.05)

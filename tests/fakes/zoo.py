@@ -7,12 +7,23 @@ from app.codes import Code
 from tests.fakes.behaviour import Behaviour, Scene
 from tests.fakes.endings import ENDINGS
 from tests.fakes.floods import FLOODS
+from tests.fakes.grammar import GRAMMAR
 from tests.fakes.greetings import GREETINGS
 from tests.fakes.handshakes import HANDSHAKES
+from tests.fakes.logins import LOGINS
 from tests.fakes.silence import SILENCE
 from tests.fakes.strangers import STRANGERS
 
-ZOO: Final[tuple[Behaviour, ...]] = (*SILENCE, *ENDINGS, *FLOODS, *STRANGERS, *GREETINGS, *HANDSHAKES)
+ZOO: Final[tuple[Behaviour, ...]] = (
+    *SILENCE,
+    *ENDINGS,
+    *FLOODS,
+    *STRANGERS,
+    *GREETINGS,
+    *HANDSHAKES,
+    *LOGINS,
+    *GRAMMAR,
+)
 
 
 def list_cases() -> Iterator[tuple[Behaviour, Scene, Code]]:
