@@ -60,6 +60,8 @@ _NAMES_IMAP: Final = re.compile(r"imap", re.IGNORECASE)
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _STATUS: Final = re.compile(r"(?:^|[\s\[(\"'*>:])(NO|BAD|BYE|OK|PREAUTH)(?=$|[\s\]\",)])")
 _RESPONSE_CODE: Final = re.compile(r"\[([A-Z][A-Z-]{3,})(?: [^\]]*)?\]")
+_DOT_IN_NAME: Final = re.compile(r"(?<=[^\W\d])\.(?=\w)|(?<=\w)\.(?=[^\W\d])")
+"""Rules take a dot for the end of a sentence; those in mail.example.com are none."""
 _NO_CODES: Final = frozenset({"SSL", "ERRNO", "WINERROR", "CERTIFICATE_VERIFY_FAILED"})
 
 
@@ -97,7 +99,7 @@ def fold(text: str) -> str:
     if "<" in text:
         text = _TAGS.sub(" ", text)
     text = text.translate(_QUOTES).replace("\\n", " ").replace("\\r", " ")
-    return strip_marks(_BLANKS.sub(" ", text[:READ_CHARACTERS]).strip().lower())
+    return strip_marks(_DOT_IN_NAME.sub(" ", _BLANKS.sub(" ", text[:READ_CHARACTERS]).strip().lower()))
 
 
 def strip_marks(text: str) -> str:

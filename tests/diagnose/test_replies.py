@@ -1,5 +1,6 @@
 """Real replies come to the right codes, and quickly; structure and sense carry, not memory."""
 
+import re
 import sys
 import time
 
@@ -11,6 +12,22 @@ from tests.replies.read import leave_one_provider_out, list_wrong, read_replies,
 def test_the_replies_collected_first_come_to_their_codes() -> None:
     replies = read_replies("dev.jsonl")
     assert share_right(replies) >= 0.97, "\n".join(list_wrong(replies))
+
+
+def test_replies_of_other_servers_come_to_their_codes() -> None:
+    replies = read_replies("more.jsonl")
+    assert share_right(replies) >= 0.95, "\n".join(list_wrong(replies))
+
+
+def test_a_reply_says_where_it_was_read_and_when() -> None:
+    for known in read_replies("more.jsonl"):
+        assert re.match(r"https?://\S+$|lab:\S", known.source), known.id
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", known.read), known.id
+
+
+def test_no_reply_has_the_name_of_another() -> None:
+    names = [known.id for name in ("dev.jsonl", "more.jsonl") for known in read_replies(name)]
+    assert len(names) == len(set(names))
 
 
 def test_what_no_rule_was_made_for_at_a_provider_is_still_read_right(capsys: pytest.CaptureFixture[str]) -> None:
