@@ -1,0 +1,136 @@
+"""Check slots: as many as there are, never more, first come, first served."""
+
+import asyncio
+import random
+
+from jobs.slots import Slots
+
+
+async def test_free_slots_are_taken_at_once_up_to_what_is_wanted() -> None:
+    slots = Slots(10)
+    assert await slots.acquire(4) == 4
+    assert slots.free == 6
+    assert await slots.acquire(25) == 6
+    assert slots.free == 0
+
+
+async def test_a_drain_waits_for_a_slot_and_is_woken_by_one() -> None:
+    slots = Slots(1)
+    assert await slots.acquire(1) == 1
+    waiting = asyncio.create_task(slots.acquire(5))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    slots.release()
+    assert await waiting == 1
+    assert slots.free == 0
+
+
+async def test_slots_that_come_free_within_a_moment_are_taken_together() -> None:
+    slots = Slots(5)
+    await slots.acquire(5)
+    waiting = asyncio.create_task(slots.acquire(5))
+    await asyncio.sleep(0)
+    slots.release()
+    await asyncio.sleep(0)
+    slots.release(2)
+    assert await waiting == 3
+
+
+async def test_those_who_wait_are_served_in_the_order_they_came() -> None:
+    slots = Slots(1)
+    await slots.acquire(1)
+    served: list[int] = []
+
+    async def wait(number: int) -> None:
+        assert await slots.acquire(25) == 1
+        served.append(number)
+        slots.release()
+
+    tasks = [asyncio.create_task(wait(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    slots.release()
+    await asyncio.gather(*tasks)
+    assert served == [0, 1, 2, 3, 4]
+
+
+async def test_a_newcomer_does_not_take_the_slot_of_one_who_waited() -> None:
+    slots = Slots(1)
+    await slots.acquire(1)
+    first = asyncio.create_task(slots.acquire(1))
+    await asyncio.sleep(0)
+    slots.release()
+    newcomer = asyncio.create_task(slots.acquire(1))
+    await asyncio.sleep(0.1)
+    assert first.done()
+    assert not newcomer.done()
+    slots.release()
+    assert await newcomer == 1
+
+
+async def test_many_slots_are_shared_among_those_who_wait() -> None:
+    slots = Slots(8)
+    await slots.acquire(8)
+    tasks = [asyncio.create_task(slots.acquire(25)) for _ in range(2)]
+    await asyncio.sleep(0)
+    slots.release(8)
+    taken = await asyncio.gather(*tasks)
+    assert sum(taken) == 8
+    assert min(taken) >= 1
+
+
+async def test_one_who_leaves_the_queue_costs_nobody_a_slot() -> None:
+    slots = Slots(1)
+    await slots.acquire(1)
+    leaver, stayer = asyncio.create_task(slots.acquire(1)), asyncio.create_task(slots.acquire(1))
+    await asyncio.sleep(0)
+    leaver.cancel()
+    await asyncio.wait({leaver})
+    slots.release()
+    assert await stayer == 1
+
+
+async def test_one_who_leaves_at_the_moment_it_is_his_turn_passes_it_on() -> None:
+    slots = Slots(1)
+    await slots.acquire(1)
+    leaver, stayer = asyncio.create_task(slots.acquire(1)), asyncio.create_task(slots.acquire(1))
+    await asyncio.sleep(0)
+    slots.release()
+    leaver.cancel()
+    assert await stayer == 1
+    assert leaver.cancelled()
+
+
+async def test_one_who_leaves_while_he_gathers_gives_back_what_he_has() -> None:
+    slots = Slots(3)
+    gathering = asyncio.create_task(slots.acquire(25))
+    await asyncio.sleep(0.005)
+    assert slots.free == 2
+    gathering.cancel()
+    await asyncio.wait({gathering})
+    assert slots.free == 3
+
+
+async def test_in_any_commotion_slots_are_neither_made_nor_lost() -> None:
+    dice = random.Random(7)
+    slots, in_use, most_in_use = Slots(5), 0, 0
+
+    async def work() -> None:
+        nonlocal in_use, most_in_use
+        taken = await slots.acquire(dice.randint(1, 4))
+        assert taken >= 1
+        in_use += taken
+        most_in_use = max(most_in_use, in_use)
+        try:
+            await asyncio.sleep(dice.random() / 500)
+        finally:
+            in_use -= taken
+            slots.release(taken)
+
+    tasks = [asyncio.create_task(work()) for _ in range(200)]
+    for task in tasks:
+        await asyncio.sleep(dice.random() / 500)
+        if dice.random() < 0.3:
+            task.cancel()
+    await asyncio.wait(tasks)
+    assert most_in_use == 5
+    assert slots.free == 5
