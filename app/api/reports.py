@@ -77,6 +77,8 @@ async def _send(
     # What can fail before the first byte is told as a problem, not as a file that breaks off.
     first = await anext(blocks, b"")
     await response.prepare(http)
+    if http.method == "HEAD":
+        return response
     try:
         await response.write(first)
         async for block in blocks:

@@ -52,10 +52,12 @@ ROUTES: Final = (
 
 
 def add_routes(app: web.Application) -> None:
-    """Give the application every route, each behind its guard."""
+    """Give the application every route, each behind its guard; what is open can be asked for its head alone."""
     for route in ROUTES:
         handler = route.handler if route.scope is None else _guarded(route.handler, route.scope)
         app.router.add_route(route.method, route.path, handler)
+        if route.method == "GET" and route.scope is None:
+            app.router.add_route("HEAD", route.path, handler)
 
 
 def _guarded(handler: Handler, scope: Scope) -> Handler:
