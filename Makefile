@@ -101,6 +101,10 @@ unit: $(DEV) ## the pure tests: milliseconds, no servers
 flow: $(DEV) ## the whole line: API, workers, PostgreSQL, Valkey, Dovecot, Postfix
 	@$(BIN)/python -m pytest tests/flow
 
+.PHONY: chaos
+chaos: $(DEV) ## kill and stop everything while thousands of rows run; the books must balance (SEED=N plays it again)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
 .PHONY: cover
 cover: $(DEV) ## all tests, with the branches they reach: 100 % of the pure parts, 90 % of the whole
 	@rm -f .coverage .coverage.*

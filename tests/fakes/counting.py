@@ -26,6 +26,7 @@ class Counting:
     smtp_port: int = 0
     imap_port: int = 0
     delay_seconds: float = 0.2
+    hosts: list[str] = field(default_factory=list)
     logins: dict[Login, list[str]] = field(default_factory=lambda: defaultdict(list))
     greeted: int = 0
 
@@ -44,8 +45,8 @@ class Counting:
 
 
 @contextlib.asynccontextmanager
-async def count_logins(delay_seconds: float = 0.2) -> AsyncIterator[Counting]:
-    """Run the server on two ports of the loopback."""
+async def count_logins(delay_seconds: float = 0.2, hosts: int = 1) -> AsyncIterator[Counting]:
+    """Run the server on two ports of 127.0.0.1, and of as many addresses after it as there shall be hosts."""
     book = Counting(delay_seconds=delay_seconds)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -65,8 +66,11 @@ async def count_logins(delay_seconds: float = 0.2) -> AsyncIterator[Counting]:
     async def imap(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await guarded(asyncio.create_task(_talk_imap(book, reader, writer)), writer)
 
-    servers = [await asyncio.start_server(talk, "127.0.0.1", 0, backlog=1024) for talk in (smtp, imap)]
+    book.hosts = [f"127.0.0.{number}" for number in range(1, hosts + 1)]
+    servers = [await asyncio.start_server(talk, book.hosts[0], 0, backlog=1024) for talk in (smtp, imap)]
     book.smtp_port, book.imap_port = (server.sockets[0].getsockname()[1] for server in servers)
+    for talk, port in ((smtp, book.smtp_port), (imap, book.imap_port)):
+        servers += [await asyncio.start_server(talk, host, port, backlog=1024) for host in book.hosts[1:]]
     try:
         yield book
     finally:
