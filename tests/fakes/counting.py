@@ -1,7 +1,8 @@
 """I/O: a mail server in clear text that knows any number of mailboxes by their names, and counts every login.
 
 The first word of a mailbox tells how it is treated: `good-17@…` may come in, `wrong-3@…` may not, `later-5@…` is told
-"later" the first time. Used where counting is what matters.
+"later" the first time, `held-2@…` may come in and gets no answer until the test lets go. Used where counting is what
+matters.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import base64
 import contextlib
 import re
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -29,6 +30,9 @@ class Counting:
     hosts: list[str] = field(default_factory=list)
     logins: dict[Login, list[str]] = field(default_factory=lambda: defaultdict(list))
     greeted: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    """How often a password came for a user name, answered or not."""
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def judge(self, protocol: str, username: str) -> str:
         """Return `ok`, `no` or `later`, and write it down."""
@@ -40,6 +44,9 @@ class Counting:
 
     async def think(self, username: str) -> None:
         """Take between half and one and a half of the delay, always the same for one mailbox."""
+        self.asked[username] += 1
+        if username.startswith("held-"):
+            await self.let_go.wait()
         share = zlib.crc32(username.encode()) % 1000 / 1000
         await asyncio.sleep(self.delay_seconds * (0.5 + share))
 

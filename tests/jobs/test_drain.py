@@ -1,0 +1,317 @@
+"""A drain keeps the window full, serves small requests beside large ones, and tries again only what is open."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from app.enqueue import QUEUE_NAME
+from app.model import Counts, Encryption, Protocol, Side
+from app.seal import Keyring, new_key_text
+from app.store.checks import claim_rows
+from app.store.rows import list_row_results
+from app.verify import Kit
+from jobs import drain_request as draining
+from jobs.drain_request import drain_request
+from tests.fakes.counting import Counting
+from tests.jobs.hands import Hands, box, boxes
+from tests.store.ledger import Space
+
+Hire = Callable[..., Any]
+
+
+async def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    ends_at = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends_at
+        await asyncio.sleep(0.01)
+
+
+async def codes_of(space: Space, request_id: UUID, number: int = 1) -> tuple[str, str, str]:
+    (found,) = await list_row_results(space.db, request_id, after_row=number - 1, limit=1)
+    return (found.outcome, found.smtp.code if found.smtp else "", found.imap.code if found.imap else "")
+
+
+async def test_every_row_is_checked_once_and_every_outcome_is_right(
+    space: Space, servers: Counting, hands: Hire
+) -> None:
+    request_id = await space.add(boxes(servers, 40, ("good", "good", "good", "wrong")))
+    one: Hands = await hands()
+    await one.drain(request_id)
+    assert (await space.read(request_id)).counts == Counts(total=40, connected=30, failed=10)
+    assert one.closed == [request_id]
+    assert set(servers.asked.values()) == {2}  # one login for each protocol
+    assert await codes_of(space, request_id, 3) == ("failed", "invalid_credentials", "invalid_credentials")
+    assert one.worker.slots.free == one.worker.settings.check_concurrency
+
+
+async def test_two_workers_share_a_request_and_check_no_row_twice(space: Space, servers: Counting, hands: Hire) -> None:
+    request_id = await space.add(boxes(servers, 60))
+    one, two = await hands(check_concurrency=4), await hands(check_concurrency=4)
+    await asyncio.gather(one.drain(request_id), two.drain(request_id))
+    assert (await space.read(request_id)).counts == Counts(total=60, connected=60)
+    assert set(servers.asked.values()) == {2}
+    assert [*one.closed, *two.closed] == [request_id]
+
+
+async def test_a_check_that_ends_makes_room_for_the_next_while_others_hang(
+    space: Space, servers: Counting, hands: Hire
+) -> None:
+    rows = [box(servers, 1, "held"), box(servers, 2, "held"), *boxes(servers, 20)[2:]]
+    request_id = await space.add(rows)
+    one: Hands = await hands(check_concurrency=3)
+    drained = asyncio.create_task(one.drain(request_id))
+    while (await space.read(request_id)).counts.connected < 18:
+        await asyncio.sleep(0.02)
+    assert (await space.read(request_id)).counts.pending == 2
+    servers.let_go.set()
+    await drained
+    assert (await space.read(request_id)).counts == Counts(total=20, connected=20)
+
+
+async def test_no_more_checks_run_than_there_are_slots(space: Space, servers: Counting, hands: Hire) -> None:
+    request_id = await space.add([box(servers, number, "held") for number in range(1, 9)])
+    one: Hands = await hands(check_concurrency=3)
+    drained = asyncio.create_task(one.drain(request_id))
+    await wait_until(lambda: len(one.worker.checks) == 3)
+    await asyncio.sleep(0.2)
+    assert len(one.worker.checks) == 3
+    assert one.worker.slots.free == 0
+    assert await space.db.fetchval("SELECT count(*) FROM request_rows WHERE state = 'checking'") == 3
+    servers.let_go.set()
+    await drained
+
+
+async def test_a_small_request_is_served_beside_a_big_one(space: Space, servers: Counting, hands: Hire) -> None:
+    servers.delay_seconds = 0.1
+    big = await space.add(boxes(servers, 200))
+    one: Hands = await hands(check_concurrency=4)
+    busy = asyncio.create_task(one.drain(big))
+    await wait_until(lambda: len(one.worker.checks) == 4)
+    small = await space.add([box(servers, number) for number in range(301, 304)])
+    await one.worker.recorder.flush(1)
+    await drain_request(one.worker, small)
+    while (await space.read(small)).counts.pending:
+        await asyncio.sleep(0.02)
+    assert (await space.read(big)).counts.pending > 100
+    servers.delay_seconds = 0.0
+    await busy
+    assert (await space.read(big)).counts == Counts(total=200, connected=200)
+
+
+async def test_only_the_side_that_was_told_later_is_tried_again(space: Space, servers: Counting, hands: Hire) -> None:
+    request_id = await space.add(
+        [box(servers, 1, smtp="wrong", imap="later"), box(servers, 2, smtp="good", imap="later")]
+    )
+    one: Hands = await hands()
+    await one.drain(request_id)
+    assert {number: (await space.row(request_id, number))["state"] for number in (1, 2)} == dict.fromkeys(
+        (1, 2), "waiting"
+    )
+    assert await codes_of(space, request_id) == ("", "invalid_credentials", "temporary_server_error")
+    await space.db.execute("UPDATE request_rows SET state = 'queued', due_at = NULL")
+    await one.drain(request_id)
+    assert await codes_of(space, request_id, 1) == ("failed", "invalid_credentials", "ok")
+    assert await codes_of(space, request_id, 2) == ("connected", "ok", "ok")
+    assert servers.logins["smtp", "wrong-1@example.com"] == ["no"]
+    assert servers.logins["imap", "later-1@example.com"] == ["later", "ok"]
+    assert servers.logins["smtp", "good-2@example.com"] == ["ok"]
+    row = await space.row(request_id)
+    assert (row["smtp_login_count"], row["imap_login_count"]) == (1, 2)
+
+
+async def test_a_host_with_no_room_makes_its_rows_wait_and_no_others(
+    space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one: Hands = await hands()
+    closed = {"127.0.0.1": 0}
+    monkeypatch.setattr(type(one.worker.kit.pace), "rooms", lambda _: dict(closed))
+    elsewhere = [replace(box(servers, number), pace_key="localhost") for number in range(4, 7)]
+    request_id = await space.add([*boxes(servers, 3), *elsewhere])
+    drained = asyncio.create_task(one.drain(request_id))
+    while (await space.read(request_id)).counts.connected < 3:
+        await asyncio.sleep(0.02)
+    assert await space.db.fetchval("SELECT array_agg(row ORDER BY row) FROM request_rows WHERE state = 'queued'") == [
+        1,
+        2,
+        3,
+    ]
+    closed["127.0.0.1"] = 10
+    await drained
+    assert (await space.read(request_id)).counts == Counts(total=6, connected=6)
+
+
+async def test_a_second_drain_of_one_request_in_one_worker_does_nothing(
+    space: Space, servers: Counting, hands: Hire
+) -> None:
+    request_id = await space.add([box(servers, 1, "held")])
+    one: Hands = await hands()
+    await drain_request(one.worker, request_id)
+    one.worker.draining[request_id] = asyncio.create_task(asyncio.sleep(0))
+    await drain_request(one.worker, request_id)
+    await one.worker.draining.pop(request_id)
+    assert len(one.worker.checks) == 1
+    servers.let_go.set()
+    await one.finish()
+
+
+async def test_what_is_gone_is_not_drained(space: Space, hands: Hire) -> None:
+    one: Hands = await hands()
+    await one.drain(uuid4())
+    assert not one.worker.draining
+
+
+async def test_a_drain_that_has_enough_to_do_calls_the_others(
+    space: Space, servers: Counting, hands: Hire, redis_url: str
+) -> None:
+    request_id = await space.add([box(servers, number, "held") for number in range(1, 30)])
+    one: Hands = await hands(check_concurrency=5)
+    await hands()
+    async with Redis.from_url(redis_url) as redis:
+        await redis.delete(QUEUE_NAME)
+        drained = asyncio.create_task(one.drain(request_id))
+        while not await redis.zcard(QUEUE_NAME):
+            await asyncio.sleep(0.01)
+        (bell,) = await redis.zrange(QUEUE_NAME, 0, -1)
+        assert str(request_id).encode() in bell
+        servers.let_go.set()
+        await drained
+
+
+async def test_a_drain_whose_slice_is_over_rings_for_itself(
+    space: Space, servers: Counting, hands: Hire, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "SLICE_SECONDS", 0.0)
+    request_id = await space.add(boxes(servers, 3))
+    one: Hands = await hands()
+    async with Redis.from_url(redis_url) as redis:
+        await redis.delete(QUEUE_NAME)
+        await one.drain(request_id)
+        assert await redis.zcard(QUEUE_NAME) == 1
+    assert (await space.read(request_id)).counts.pending == 3
+
+
+async def test_rows_claimed_at_the_very_end_go_back_unchecked(
+    space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await space.add(boxes(servers, 5))
+    one: Hands = await hands()
+    claim = claim_rows
+
+    async def claim_and_stop(*words: Any, **more: Any) -> Any:
+        found = await claim(*words, **more)
+        one.worker.stopping.set()
+        return found
+
+    monkeypatch.setattr(draining, "claim_rows", claim_and_stop)
+    await one.drain(request_id)
+    assert not servers.asked
+    row = await space.row(request_id)
+    assert (row["state"], row["smtp_login_count"], row["imap_unanswered_count"]) == ("queued", 0, 0)
+    assert one.worker.slots.free == 20
+    await drain_request(one.worker, request_id)
+    assert not one.worker.checks
+
+
+async def test_a_check_cut_short_keeps_the_side_that_was_through(space: Space, servers: Counting, hands: Hire) -> None:
+    request_id = await space.add([box(servers, 1, smtp="wrong", imap="held")])
+    one: Hands = await hands()
+    await drain_request(one.worker, request_id)
+    refused, held = servers.logins["smtp", "wrong-1@example.com"], servers.asked
+    await wait_until(lambda: bool(refused and held["held-1@example.com"]))
+    (task,) = one.worker.checks
+    await asyncio.sleep(0.2)  # for the answer to arrive
+    task.cancel()
+    await one.finish()
+    row = await space.row(request_id)
+    assert (row["state"], row["smtp_open"], row["imap_open"]) == ("queued", False, True)
+    assert (row["smtp_unanswered_count"], row["imap_unanswered_count"]) == (0, 1)
+    servers.let_go.set()
+    await one.drain(request_id)
+    assert await codes_of(space, request_id) == ("failed", "invalid_credentials", "ok")
+    assert refused == ["no"]
+
+
+async def test_a_row_with_no_side_left_open_ends_without_a_login(space: Space, servers: Counting, hands: Hire) -> None:
+    """As after a stop in the very moment in which both sides were through."""
+    request_id = await space.add([box(servers, 1, smtp="good", imap="later")])
+    one: Hands = await hands()
+    await one.drain(request_id)
+    await space.db.execute("UPDATE request_rows SET state = 'queued', due_at = NULL, imap_open = false")
+    await one.drain(request_id)
+    assert (await codes_of(space, request_id))[0] == "failed"
+    assert servers.asked["later-1@example.com"] == 1
+
+
+async def test_a_defect_in_a_check_gives_the_row_back_and_not_without_end(
+    space: Space, servers: Counting, hands: Hire
+) -> None:
+    request_id = await space.add(boxes(servers, 1))
+    one: Hands = await hands()
+    kit = one.worker.kit
+    one.worker.kit = Kit(None, kit.pace, 1.0)  # type: ignore[arg-type] # so that every check fails
+    for _ in range(3):
+        await one.drain(request_id)
+    one.worker.kit = kit
+    assert await codes_of(space, request_id) == ("failed", "interrupted", "interrupted")
+    row = await space.row(request_id)
+    assert row["attempt"] == 3
+    assert one.worker.slots.free == 20
+
+
+async def test_secrets_that_cannot_be_opened_are_our_own_fault(space: Space, servers: Counting, hands: Hire) -> None:
+    one: Hands = await hands(retry_budget_seconds=0)
+    broken, without = await space.add(boxes(servers, 1)), await space.add(boxes(servers, 1))
+    await space.db.execute("UPDATE request_rows SET sealed = 'nonsense' WHERE request_id = $1", broken)
+    await space.db.execute("UPDATE requests SET data_key = NULL WHERE id = $1", without)
+    unwrapped = await space.add(boxes(servers, 1))
+    await space.db.execute("UPDATE requests SET data_key = 'nonsense' WHERE id = $1", unwrapped)
+    for request_id in (broken, without, unwrapped):
+        await one.drain(request_id)
+        assert await codes_of(space, request_id) == ("failed", "interrupted", "interrupted")
+    assert not servers.asked
+
+
+async def test_a_request_waits_while_the_operator_has_lost_the_secret_key(
+    space: Space, servers: Counting, hands: Hire
+) -> None:
+    request_id = await space.add(boxes(servers, 2))
+    one: Hands = await hands()
+    one.worker.keyring = Keyring.from_texts([new_key_text()])
+    await one.drain(request_id)
+    assert (await space.read(request_id)).counts.pending == 2
+    one.worker.keyring = space.keyring
+    await one.drain(request_id)
+    assert (await space.read(request_id)).counts.connected == 2
+
+
+async def test_a_row_with_one_side_is_checked_on_that_side_only(space: Space, servers: Counting, hands: Hire) -> None:
+    nothing = Side(False, "", "", "", 0, None)
+    request_id = await space.add([replace(box(servers, 1), imap=nothing), replace(box(servers, 2), smtp=nothing)])
+    one: Hands = await hands()
+    await one.drain(request_id)
+    assert await codes_of(space, request_id, 1) == ("connected", "ok", "")
+    assert await codes_of(space, request_id, 2) == ("connected", "", "ok")
+    assert servers.asked == {"good-1@example.com": 1, "good-2@example.com": 1}
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+async def test_a_wrong_port_without_encryption_is_told_and_costs_no_login(
+    space: Space, servers: Counting, hands: Hire, protocol: Protocol
+) -> None:
+    row = box(servers, 1)
+    other = {Protocol.SMTP: servers.imap_port, Protocol.IMAP: servers.smtp_port}[protocol]
+    side = replace(row.smtp if protocol is Protocol.SMTP else row.imap, port=other, encryption=Encryption.NONE)
+    row = replace(row, smtp=side) if protocol is Protocol.SMTP else replace(row, imap=side)
+    request_id = await space.add([row])
+    one: Hands = await hands(retry_budget_seconds=0, greet_timeout_seconds=1.0)
+    with contextlib.suppress(TimeoutError):
+        await one.drain(request_id)
+    assert (await codes_of(space, request_id))[0] == "failed"
+    assert servers.asked["good-1@example.com"] == 1
