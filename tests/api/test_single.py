@@ -46,7 +46,7 @@ async def test_what_was_mended_on_the_way_is_told(checked: Service, town: Town) 
     port = town.ports[OWN.label, "smtp", "ssl"]
     account = mailbox(town, OWN, "quotes@harbour.test", "tide-tables-42", smtpEncryption="starttls", smtpPort=port)
     payload = (await checked.post(PATH, account)).payload
-    assert payload["outcome"] == "connected"
+    assert payload["outcome"] == "connected", payload["smtp"]
     assert payload["corrections"][0]["field"] == "smtpEncryption"
 
 
