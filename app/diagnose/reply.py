@@ -62,7 +62,7 @@ _STATUS: Final = re.compile(r"(?:^|[\s\[(\"'*>:])(NO|BAD|BYE|OK|PREAUTH)(?=$|[\s
 _RESPONSE_CODE: Final = re.compile(r"\[([A-Z][A-Z-]{3,})(?: [^\]]*)?\]")
 _DOT_IN_NAME: Final = re.compile(r"(?<=[^\W\d])\.(?=\w)|(?<=\w)\.(?=[^\W\d])")
 """Rules take a dot for the end of a sentence; those in mail.example.com are none."""
-_NO_CODES: Final = frozenset({"SSL", "ERRNO", "WINERROR", "CERTIFICATE_VERIFY_FAILED"})
+_NO_CODES: Final = frozenset({"CLOSED", "SSL", "ERRNO", "WINERROR", "CERTIFICATE_VERIFY_FAILED"})
 
 
 @dataclass(frozen=True, slots=True)
