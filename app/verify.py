@@ -4,41 +4,48 @@ The worker, the single connect of the API and the command line's `check` all com
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
-from app.diagnose.sides import join_sides
 from app.intake.address import organisation_of, split_domain
 from app.intake.candidates import describe_corrections, list_corrections
-from app.intake.encryption import USUAL_PORTS
+from app.intake.encryption import USUAL_PORTS, parse_encryption
 from app.intake.policy import judge_before_dialling
-from app.intake.presets import Preset, find_preset, find_preset_by_host
+from app.intake.presets import find_preset, find_preset_by_host
 from app.login.check import Tools, check_login
-from app.login.discover import discover
+from app.login.discover import Found, discover
+from app.login.resolve import ResolveError
 from app.model import (
     Checked,
-    Correction,
     Encryption,
     Failure,
     FailureKind,
-    Fault,
     Login,
     Protocol,
     Secret,
     Secrets,
     Server,
     Side,
-    SideResult,
-    SideStatus,
     Source,
     Stage,
-    Trace,
 )
-from app.pace import Pace
-from app.report.advice import Situation, render_remedy
+from app.pace import TURN_SECONDS, NoTurn, Pace
+from app.verdict import Progress, RowVerdict, SideVerdict, join, judge, not_dialled
+
+__all__ = ["Kit", "Progress", "RowTask", "RowVerdict", "SideVerdict", "verify_row"]
+
+CORRECTION_TURN_SECONDS: Final = 30.0
+"""How long a correction waits for its turn: what was dialled before is worth more than a slot."""
+
+_LEFT_ALONE: Final = {
+    Code.IP_BLOCKED: "The host began to refuse our address, after several failed logins of other mailboxes.",
+}
+_UNANSWERED: Final = "The host has taken none of the logins that were tried there for a while, so this one was spared."
+_REFUSES_US: Final = frozenset(
+    {Code.CONNECTION_REFUSED, Code.CONNECTION_CLOSED, Code.CONNECTION_TIMEOUT, Code.HOST_UNREACHABLE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +71,25 @@ class RowTask:
 
 
 @dataclass(frozen=True, slots=True)
-class SideVerdict:
-    """How one side ended. `sent_credentials`: a login was made. `is_answered`: nobody is left waiting for an answer."""
+class _Errand:
+    """One side of a row on its way."""
 
-    result: SideResult
+    task: RowTask
+    protocol: Protocol
     side: Side
-    sent_credentials: bool
-    is_answered: bool
+    secret: Secret
+    is_token: bool
+    kit: Kit
+    progress: Progress
 
+    def note_cut(self, sent_credentials: bool) -> None:
+        if sent_credentials:
+            self.progress.sent.add(self.protocol)
 
-@dataclass(frozen=True, slots=True)
-class RowVerdict:
-    """How the checked sides of a row ended; None where a side was not checked."""
-
-    smtp: SideVerdict | None
-    imap: SideVerdict | None
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a row's check got; it tells what is known when the check is cancelled.
-
-    `ended`: sides that were through. `sent`: sides whose credentials may have been sent.
-    """
-
-    ended: dict[Protocol, SideVerdict] = field(default_factory=dict)
-    sent: set[Protocol] = field(default_factory=set)
+    def judge(self, failure: Failure, diagnosis: Diagnosis, *, is_final: bool = False) -> SideVerdict:
+        """Return the verdict of a side that was not dialled."""
+        checked = not_dialled(self.protocol, self.side, failure)
+        return judge(self.task.provider, self.side, checked, diagnosis, is_final=is_final)
 
 
 async def verify_row(task: RowTask, kit: Kit, progress: Progress | None = None) -> RowVerdict:
@@ -100,11 +100,12 @@ async def verify_row(task: RowTask, kit: Kit, progress: Progress | None = None) 
         _verify_side(task, Protocol.SMTP, task.smtp, secrets.smtp, secrets.smtp_is_token, kit, progress),
         _verify_side(task, Protocol.IMAP, task.imap, secrets.imap, secrets.imap_is_token, kit, progress),
     )
-    if smtp is None or imap is None:
-        return RowVerdict(smtp, imap)
-    same = task.secrets.smtp == task.secrets.imap
-    note = join_sides(_diagnosis(smtp), _diagnosis(imap), same_secret=same)
-    return RowVerdict(_with_note(smtp, note), _with_note(imap, note)) if note else RowVerdict(smtp, imap)
+    waits = {of: side for of, side in zip(Protocol, (smtp, imap), strict=True) if isinstance(side, float)}
+    smtp = None if isinstance(smtp, float) else smtp
+    imap = None if isinstance(imap, float) else imap
+    if smtp is not None and imap is not None:
+        smtp, imap = join(smtp, imap, same_secret=secrets.smtp == secrets.imap)
+    return RowVerdict(smtp, imap, waits)
 
 
 async def _verify_side(
@@ -115,177 +116,150 @@ async def _verify_side(
     is_token: bool,
     kit: Kit,
     progress: Progress,
-) -> SideVerdict | None:
+) -> SideVerdict | float | None:
+    """Return the verdict of a side, or in how many seconds it is to come back; None: it is not to be checked."""
     if side is None or not side.wanted:
         return None
-    verdict = progress.ended[protocol] = await _judge_side(task, protocol, side, secret, is_token, kit, progress)
+    errand = _Errand(task, protocol, side, secret or Secret(""), is_token, kit, progress)
+    try:
+        verdict = await _check_side(errand)
+    except NoTurn as waits:
+        return waits.seconds
+    progress.ended[protocol] = verdict
     return verdict
 
 
-async def _judge_side(
-    task: RowTask, protocol: Protocol, side: Side, secret: Secret | None, is_token: bool, kit: Kit, progress: Progress
-) -> SideVerdict:
-    preset = find_preset(task.provider) if task.provider else None
-    refusal = judge_before_dialling(task.provider, protocol, host=side.host, is_token=is_token)
+async def _check_side(errand: _Errand) -> SideVerdict:
+    task, protocol, side = errand.task, errand.protocol, errand.side
+    refusal = judge_before_dialling(task.provider, protocol, host=side.host, is_token=errand.is_token)
     if refusal is not None:
         diagnosis = Diagnosis(Code(refusal.code), refusal.rule, refusal.note)
-        return _judge(task, side, _not_dialled(protocol, side), diagnosis, [], 0)
-    if secret is None:
+        return judge(task.provider, side, not_dialled(protocol, side), diagnosis)
+    if not errand.secret:
         ours = Failure(FailureKind.OURS, Stage.AUTH, detail="the credential could not be opened")
-        return _judge(task, side, _not_dialled(protocol, side, ours), Diagnosis(Code.INTERRUPTED, "seal"), [], 0)
-    side = await _complete(protocol, side, kit)
+        return errand.judge(ours, Diagnosis(Code.INTERRUPTED, "seal"))
+    try:
+        side = await _complete(protocol, side, errand.kit)
+    except ResolveError:
+        unknown = Failure(FailureKind.NAME_TEMPORARY, Stage.RESOLVE, detail="the name servers could not say")
+        return errand.judge(unknown, Diagnosis(Code.CONNECTION_TIMEOUT, "discovery", unknown.detail))
     if not side.host or side.encryption is None:
         missing = Failure(FailureKind.NAME_NOT_FOUND, Stage.RESOLVE, detail="no settings were found for the domain")
-        checked = _not_dialled(protocol, side, missing)
-        return _judge(task, side, checked, Diagnosis(Code.DNS_NOT_FOUND, "discovery", missing.detail), [], 0)
-    preset = preset or find_preset_by_host(side.host)
-    return await _walk(task, protocol, side, secret, is_token, preset, kit, progress)
+        return errand.judge(missing, Diagnosis(Code.DNS_NOT_FOUND, "discovery", missing.detail))
+    return await _walk(replace(errand, side=side))
 
 
-async def _walk(
-    task: RowTask,
-    protocol: Protocol,
-    side: Side,
-    secret: Secret,
-    is_token: bool,
-    preset: Preset | None,
-    kit: Kit,
-    progress: Progress,
-) -> SideVerdict:
-    """Dial the side's server, then, where that ended before any credential was sent, what may be meant instead."""
+async def _walk(errand: _Errand) -> SideVerdict:
+    """Dial the side's server, then, where that ended before any credential was sent, what may be meant instead.
+
+    Raises:
+        NoTurn: the host has none for us now; nothing was sent.
+    """
+    task, protocol, side, kit = errand.task, errand.protocol, errand.side, errand.kit
     assert side.encryption is not None
     given = Server(side.host, side.port, side.encryption)
-
-    def cut(sent_credentials: bool) -> None:
-        if sent_credentials:
-            progress.sent.add(protocol)
-
+    preset = find_preset_by_host(side.host) or (find_preset(task.provider) if task.provider else None)
+    is_known = preset is not None and preset.owns(side.host)
+    door, resolve_ms = (preset.slug, 0) if preset is not None and is_known else await _find_door(side.host, kit)
+    shut = kit.pace.end_for(door, protocol)
+    if shut is not None:
+        failure = Failure(FailureKind.REFUSED, Stage.CONNECT, detail="not dialled: the host is left alone")
+        return errand.judge(failure, Diagnosis(shut, "pace:shut", _LEFT_ALONE.get(shut, _UNANSWERED)), is_final=True)
+    loop = asyncio.get_running_loop()
+    spent_seconds = 0.0
     dials = 0
     first: tuple[Checked, Diagnosis] | None = None
     candidates = [given]
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + kit.timeout_seconds
-    while candidates:
+    while candidates and spent_seconds < kit.timeout_seconds:
         server = candidates.pop(0)
-        login = Login(protocol, server, side.username, secret, is_token, task.provider, side.sources)
-        key = task.pace_key or organisation_of(server.host)
-        async with kit.pace.turn(key, protocol, is_big=preset is not None):
-            checked = await check_login(login, kit.tools, address=side.address, on_cut=cut)
+        login = Login(protocol, server, side.username, errand.secret, errand.is_token, task.provider, side.sources)
+        seconds = TURN_SECONDS if first is None else CORRECTION_TURN_SECONDS
+        names = {"pace_key": task.pace_key, "host": server.host}
+        async with kit.pace.turn(door, protocol, is_big=is_known, seconds=seconds, **names):
+            began_at = loop.time()
+            tools = _shorten(kit.tools, kit.timeout_seconds - spent_seconds)
+            checked = await check_login(login, tools, address=side.address, on_cut=errand.note_cut)
+            spent_seconds += loop.time() - began_at
         dials += 1
-        diagnosis = diagnose_checked(checked, provider=task.provider, is_token=is_token)
-        kit.pace.observe(key, protocol, diagnosis.code)
+        diagnosis = diagnose_checked(checked, provider=task.provider, is_token=errand.is_token)
+        kit.pace.observe(door, protocol, diagnosis.code, server.port)
         if first is None:
+            checked = _add_resolve_ms(checked, resolve_ms)
             first = (checked, diagnosis)
-            is_final = checked.is_ok or checked.trace.sent_credentials or checked.failure is None
-            if is_final or not task.auto_correct:
+            is_known_way = diagnosis.code in _REFUSES_US and kit.pace.knows(door, protocol, server.port)
+            if checked.failure is None or checked.trace.sent_credentials or not task.auto_correct or is_known_way:
                 break
-            assert checked.failure is not None
             candidates = list_corrections(protocol, server, checked.failure, preset)
         elif checked.is_ok or checked.trace.sent_credentials:
+            corrected = replace(side, host=server.host, port=server.port, encryption=server.encryption)
             corrections = describe_corrections(protocol, given, server)
-            corrected = replace(side, port=server.port, encryption=server.encryption)
-            return _judge(task, corrected, checked, diagnosis, corrections, dials)
-        if loop.time() >= ends_at:
-            break
-    checked, diagnosis = first or (_not_dialled(protocol, side), Diagnosis(Code.NOT_CHECKED, ""))
-    if kit.pace.is_banned(task.pace_key, protocol) and diagnosis.code in {
-        Code.CONNECTION_REFUSED,
-        Code.CONNECTION_CLOSED,
-    }:
-        diagnosis = Diagnosis(Code.IP_BLOCKED, "pace:banned", "the host began to refuse us after several failed logins")
-    return _judge(task, side, checked, diagnosis, [], dials)
+            return judge(task.provider, corrected, checked, diagnosis, corrections=corrections, dials=dials)
+    assert first is not None
+    checked, diagnosis = first
+    shut = kit.pace.shut_for(door, protocol)
+    if shut is Code.IP_BLOCKED and diagnosis.code in _REFUSES_US and not checked.trace.sent_credentials:
+        diagnosis = Diagnosis(Code.IP_BLOCKED, "pace:banned", _LEFT_ALONE[Code.IP_BLOCKED])
+    return judge(task.provider, side, checked, diagnosis, dials=dials)
+
+
+async def _find_door(host: str, kit: Kit) -> tuple[str, int]:
+    """Return by which address a host is paced, and the milliseconds that took; what has none is paced by its name.
+
+    Many domains have names of their own for one machine, which counts what comes from us all the same.
+    """
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
+    try:
+        addresses = await kit.tools.resolver.addresses(host)
+    except ResolveError:
+        return organisation_of(host), 0
+    door = min(addresses, key=lambda address: (":" in address, address))
+    return door, round((loop.time() - began_at) * 1000)
+
+
+def _shorten(tools: Tools, seconds: float) -> Tools:
+    """Return tools whose checks end within what is left of the row's time."""
+    if seconds >= tools.deadlines.total:
+        return tools
+    return replace(tools, deadlines=replace(tools.deadlines, total=max(seconds, 0.1)))
+
+
+def _add_resolve_ms(checked: Checked, milliseconds: int) -> Checked:
+    timings = checked.trace.timings
+    if not milliseconds:
+        return checked
+    whole = timings | {Stage.RESOLVE.value: timings.get(Stage.RESOLVE.value, 0) + milliseconds}
+    return replace(checked, trace=replace(checked.trace, timings=whole))
 
 
 async def _complete(protocol: Protocol, side: Side, kit: Kit) -> Side:
-    """Find what the row leaves out: host by discovery, port and encryption by what is usual."""
+    """Find what the row leaves out: host by discovery, port and encryption by what is usual.
+
+    Raises:
+        ResolveError: the name servers could not say.
+    """
     sources = dict(side.sources)
-    if not side.host:
+    host, port, encryption = side.host, side.port, side.encryption
+    if not host:
         found = await discover(split_domain(side.address)[1], protocol, kit.tools)
         if not found:
             return side
-        server, source = found[0].server, found[0].source
-        sources |= {"host": source, "port": source, "encryption": source}
-        port, encryption = side.port or server.port, side.encryption or server.encryption
-        if side.port and not side.encryption:
-            encryption = Encryption.SSL if side.port in {465, 993} else Encryption.STARTTLS
-        elif side.encryption and not side.port and side.encryption is not server.encryption:
-            port = USUAL_PORTS[protocol, side.encryption]
-        return replace(side, host=server.host, port=port, encryption=encryption, sources=sources)
-    encryption = side.encryption or Encryption.SSL
-    port = side.port or USUAL_PORTS[protocol, encryption]
-    for name, was in (("port", side.port), ("encryption", side.encryption)):
-        if not was:
-            sources[name] = Source.USUAL
-    return replace(side, port=port, encryption=encryption, sources=sources)
+        best = _choose(found, side)
+        host, sources["host"] = best.server.host, best.source
+        if not port and encryption in {None, best.server.encryption}:
+            port, sources["port"] = best.server.port, best.source
+        if encryption is None and port == best.server.port:
+            encryption, sources["encryption"] = best.server.encryption, best.source
+    if encryption is None:
+        encryption, sources["encryption"] = parse_encryption("", port) or Encryption.SSL, Source.USUAL
+    if not port:
+        port, sources["port"] = USUAL_PORTS[protocol, encryption], Source.USUAL
+    return replace(side, host=host, port=port, encryption=encryption, sources=sources)
 
 
-def _judge(
-    task: RowTask, side: Side, checked: Checked, diagnosis: Diagnosis, corrections: Sequence[Correction], dials: int
-) -> SideVerdict:
-    trace, failure = checked.trace, checked.failure
-    code = diagnosis.code
-    is_ok = code is Code.OK
-    reply = checked.reply if is_ok or failure is None else failure.reply
-    certificate = trace.certificate
-    if failure is not None and failure.certificate is not None:
-        certificate = failure.certificate
-    preset = find_preset(task.provider) if task.provider else None
-    situation = Situation(
-        checked.protocol,
-        task.provider,
-        preset.name if preset is not None else "",
-        trace.server.host,
-        trace.server.port,
-        trace.server.encryption,
-        certificate.names,
-    )
-    hides_mail = is_ok and trace.has_all_mail is False and task.provider in {"gmail", "gsuite"}
-    remedy = "" if is_ok else render_remedy(code, situation)
-    if diagnosis.rule.startswith("policy:"):
-        remedy = f"{diagnosis.evidence} {remedy.partition('. ')[2] or remedy}".strip()
-    result = SideResult(
-        protocol=checked.protocol,
-        status=SideStatus.OK if is_ok else SideStatus.FAILED,
-        code=code.value,
-        rule=diagnosis.rule,
-        fault=Fault.NOBODY if is_ok else diagnosis.fault,
-        is_retryable=not is_ok and diagnosis.is_retryable,
-        stage=None if failure is None else failure.stage,
-        reply=str(reply) if reply is not None else "",
-        remedy=render_remedy(Code.ALL_MAIL_HIDDEN, situation) if hides_mail else remedy,
-        host=trace.server.host,
-        port=trace.server.port,
-        encryption=trace.server.encryption if trace.server.host else None,
-        address=trace.address,
-        tls_version=trace.tls_version,
-        certificate_names=certificate.names,
-        certificate_expires_at=certificate.expires_at,
-        mechanism=trace.mechanism.value if trace.mechanism is not None else "",
-        timings=trace.timings,
-        attempts=dials,
-        logins=int(trace.sent_credentials),
-        corrections=tuple(corrections),
-        warning=Code.ALL_MAIL_HIDDEN.value if hides_mail else "",
-    )
-    is_answered = not trace.sent_credentials or code is not Code.AUTH_NO_ANSWER
-    return SideVerdict(result, side, trace.sent_credentials, is_answered)
-
-
-def _not_dialled(protocol: Protocol, side: Side, failure: Failure | None = None) -> Checked:
-    server = Server(side.host, side.port, side.encryption or Encryption.SSL)
-    return Checked(protocol, Trace(server), failure)
-
-
-def _diagnosis(verdict: SideVerdict) -> Diagnosis:
-    return Diagnosis(Code(verdict.result.code), verdict.result.rule)
-
-
-_NOTED: Final = frozenset({Code.INVALID_CREDENTIALS, Code.CONNECTION_TIMEOUT, Code.HOST_UNREACHABLE})
-
-
-def _with_note(verdict: SideVerdict, note: str) -> SideVerdict:
-    """Put what both sides tell together before the remedy; the remedy's own first sentence gives way to it."""
-    if verdict.result.status is SideStatus.OK or Code(verdict.result.code) not in _NOTED:
-        return verdict
-    rest = verdict.result.remedy.partition(". ")[2] or verdict.result.remedy
-    return replace(verdict, result=replace(verdict.result, remedy=f"{note} {rest}"))
+def _choose(found: list[Found], side: Side) -> Found:
+    """Return the first server that is as the row says, as far as the row says anything; else the first."""
+    for one in found:
+        if side.port in {0, one.server.port} and side.encryption in {None, one.server.encryption}:
+            return one
+    return found[0]

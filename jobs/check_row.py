@@ -52,7 +52,7 @@ async def check_row(worker: WorkerContext, errand: Errand, check: Check) -> None
     worker.recorder.add(_conclude(worker, errand, check, verdict, secrets))
 
 
-def end_check(worker: WorkerContext, errand: Errand, check: Check, task: asyncio.Task[None]) -> None:
+def end_check(worker: WorkerContext, check: Check, task: asyncio.Task[None]) -> None:
     """Let go of a check's slot, and hand its row back where it was cut short, or where a defect of ours ended it."""
     del worker.checks[task]
     worker.slots.release()
@@ -61,13 +61,13 @@ def end_check(worker: WorkerContext, errand: Errand, check: Check, task: asyncio
         _LOG.error("check.failed", request_id=str(check.row.request_id), row=check.row.row, exc_info=error)
         check.progress = Progress(sent=set(Protocol))  # as if the worker had died: counted, and never without end
     if error is not None or task.cancelled():
-        terms = _terms(worker, errand)
+        terms = _terms(worker, check.row)
         worker.recorder.add(hand_back(check.row, check.progress, check.settled, terms, check.elapsed_ms()))
 
 
-def give_back(worker: WorkerContext, errand: Errand, row: ClaimedRow) -> None:
+def give_back(worker: WorkerContext, row: ClaimedRow) -> None:
     """Give back a row whose check has not begun: no login was made."""
-    worker.recorder.add(hand_back(row, Progress(), {}, _terms(worker, errand), 0))
+    worker.recorder.add(hand_back(row, Progress(), {}, _terms(worker, row), 0))
 
 
 async def _verify(worker: WorkerContext, errand: Errand, check: Check, secrets: Secrets) -> RowVerdict:
@@ -89,12 +89,12 @@ async def _verify(worker: WorkerContext, errand: Errand, check: Check, secrets: 
         auto_correct=errand.request.auto_correct,
     )
     verdict = await verify_row(task, worker.kit, check.progress)
-    return RowVerdict(verdict.smtp or ended.get(Protocol.SMTP), verdict.imap or ended.get(Protocol.IMAP))
+    return RowVerdict(verdict.smtp or ended.get(Protocol.SMTP), verdict.imap or ended.get(Protocol.IMAP), verdict.waits)
 
 
 def _conclude(worker: WorkerContext, errand: Errand, check: Check, verdict: RowVerdict, secrets: Secrets) -> RowRecord:
     row = check.row
-    record = decide(row, verdict, check.settled, _terms(worker, errand), check.elapsed_ms())
+    record = decide(row, verdict, check.settled, _terms(worker, row), check.elapsed_ms())
     for side in record.sides:
         worker.metrics.count_check(side, row.provider)
     is_recheck = errand.request.kind == "reconnect"
@@ -105,13 +105,15 @@ def _conclude(worker: WorkerContext, errand: Errand, check: Check, verdict: RowV
     # An account that was only checked again keeps the credentials that it has.
     binding = account_binding(workspace_id, row.email)
     sealed = None if is_recheck else errand.account_sealer.seal(secrets, binding)
-    return replace(record, account=make_account(workspace_id, row, verdict, results, sealed, secrets))
+    account = make_account(workspace_id, row, verdict, results, sealed, secrets)
+    return replace(record, account=replace(account, is_recheck=is_recheck))
 
 
-def _terms(worker: WorkerContext, errand: Errand) -> Terms:
+def _terms(worker: WorkerContext, row: ClaimedRow) -> Terms:
+    """Each row has its own budget, from its first claim: the last of 100,000 has as much of it as the first."""
     now = datetime.now(UTC)
     budget = timedelta(seconds=worker.settings.retry_budget_seconds)
-    return Terms(errand.request.retry_until or now + budget, now, random.random())  # noqa: S311 - spreads retries
+    return Terms((row.first_claimed_at or now) + budget, now, random.random())  # noqa: S311 - spreads retries
 
 
 def _open_secrets(errand: Errand, row: ClaimedRow) -> Secrets:

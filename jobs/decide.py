@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.codes import FACTS, Code
@@ -61,9 +61,12 @@ def decide(
     still_open = {Protocol.SMTP: False, Protocol.IMAP: False}
     fresh: list[SideResult] = []
     for protocol, side in ((Protocol.SMTP, verdict.smtp), (Protocol.IMAP, verdict.imap)):
+        if protocol in verdict.waits:
+            due.append(terms.now + timedelta(seconds=verdict.waits[protocol] * (1 + terms.jitter / 2)))
+            still_open[protocol] = True
         if side is None:
             continue
-        result = replace(side.result, attempts=claimed.attempt, logins=_logins(claimed, protocol, side))
+        result = replace(side.result, attempts=_tries(claimed), logins=_logins(claimed, protocol, side))
         due_at = _due_at(claimed, protocol, side, terms)
         if due_at is not None:
             due.append(due_at)
@@ -87,6 +90,7 @@ def decide(
         imap_login_back=_login_back(claimed.imap_open, verdict.imap),
         smtp_answered=_answered(claimed.smtp_open, verdict.smtp),
         imap_answered=_answered(claimed.imap_open, verdict.imap),
+        is_put_off=int(bool(verdict.waits) and not fresh),
         sides=tuple(fresh),
     )
 
@@ -178,11 +182,11 @@ def _outcome(results: Mapping[Protocol, SideResult]) -> Outcome:
 
 
 def _due_at(claimed: ClaimedRow, protocol: Protocol, side: SideVerdict, terms: Terms) -> datetime | None:
-    if side.result.status is SideStatus.OK:
+    if side.result.status is SideStatus.OK or side.is_final:
         return None
     return next_attempt_at(
         Code(side.result.code),
-        attempt=claimed.attempt,
+        attempt=_tries(claimed),
         login_count=_logins(claimed, protocol, side),
         unanswered_count=_unanswered(claimed, protocol) - (1 if side.is_answered else 0),
         sent_credentials=side.sent_credentials,
@@ -190,6 +194,11 @@ def _due_at(claimed: ClaimedRow, protocol: Protocol, side: SideVerdict, terms: T
         retry_until=terms.retry_until,
         jitter=terms.jitter,
     )
+
+
+def _tries(claimed: ClaimedRow) -> int:
+    """Return how often the row was claimed and dialled; the times when it found no turn are none."""
+    return max(1, claimed.attempt - claimed.put_off_count)
 
 
 def _logins(claimed: ClaimedRow, protocol: Protocol, side: SideVerdict) -> int:

@@ -119,14 +119,14 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
             settled = await list_settled_sides(worker.db, errand.request.id, half_done)
     except BaseException:
         for row in claimed:
-            give_back(worker, errand, row)
+            give_back(worker, row)
         raise
     for row in claimed:
         sides = {of: side for (number, of), side in settled.items() if number == row.row and not _is_open(row, of)}
         check = Check(row, sides, time.monotonic())
         task = asyncio.create_task(check_row(worker, errand, check))
         worker.checks[task] = (row.request_id, row.row)
-        task.add_done_callback(functools.partial(end_check, worker, errand, check))
+        task.add_done_callback(functools.partial(end_check, worker, check))
         if worker.stopping.is_set():
             task.cancel()  # before its first step
     return len(claimed)

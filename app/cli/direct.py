@@ -135,12 +135,13 @@ async def check_rows(
     What may pass by itself is tried again within `retry_seconds`; a row that waits holds no slot.
     """
     tools = open_tools(settings)
-    kit = Kit(tools, Pace(settings.provider_limits), settings.check_timeout_seconds)
+    pace = Pace(settings.provider_limits, patience_seconds=retry_seconds)
+    kit = Kit(tools, pace, settings.check_timeout_seconds)
     slots = asyncio.Semaphore(concurrency)
-    retry_until = datetime.now(UTC) + timedelta(seconds=retry_seconds)
+    budget = timedelta(seconds=retry_seconds)
 
     async def check(row: DirectRow) -> None:
-        await _check_row(row, kit, slots, retry_until, auto_correct=auto_correct)
+        await _check_row(row, kit, slots, budget, auto_correct=auto_correct)
         on_change()
 
     try:
@@ -162,33 +163,43 @@ class _Try:
 
 
 async def _check_row(
-    row: DirectRow, kit: Kit, slots: asyncio.Semaphore, retry_until: datetime, *, auto_correct: bool
+    row: DirectRow, kit: Kit, slots: asyncio.Semaphore, budget: timedelta, *, auto_correct: bool
 ) -> None:
+    """Check a row to its end. Its budget begins with its first try."""
     loop = asyncio.get_running_loop()
     given = row.given
     open_sides = {
         Protocol.SMTP: _Try(given.smtp if given.smtp.wanted else None),
         Protocol.IMAP: _Try(given.imap if given.imap.wanted else None),
     }
+    retry_until: datetime | None = None
     while True:
+        await _wait_for_room(row.given.pace_key, kit.pace)
         async with slots:
             began_at = loop.time()
+            retry_until = retry_until or datetime.now(UTC) + budget
             smtp, imap = open_sides[Protocol.SMTP].side, open_sides[Protocol.IMAP].side
             task = RowTask(given.email, given.provider, given.pace_key, smtp, imap, given.secrets, auto_correct)
             verdict = await verify_row(task, kit)
             row.duration_ms += round((loop.time() - began_at) * 1000)
-        row.attempts += 1
+        row.attempts += bool(verdict.smtp or verdict.imap)
         row.checked_at = datetime.now(UTC)
-        due: list[datetime] = []
+        due = [row.checked_at + timedelta(seconds=seconds) for seconds in verdict.waits.values()]
         for side in (verdict.smtp, verdict.imap):
             if side is not None:
                 due += _take(row, open_sides[side.result.protocol], side, retry_until)
         if not due:
             break
-        await asyncio.sleep(max(0.0, (min(due) - datetime.now(UTC)).total_seconds()))
+        await asyncio.sleep(max(0.0, (max(due) - datetime.now(UTC)).total_seconds()))
     sides = [side for side in (row.smtp, row.imap) if side is not None]
     is_ok = bool(sides) and all(side.status is SideStatus.OK for side in sides)
     row.outcome = Outcome.CONNECTED if is_ok else Outcome.FAILED
+
+
+async def _wait_for_room(pace_key: str, pace: Pace) -> None:
+    """Hold no slot while the host has no room."""
+    while pace.room_of(pace_key) <= 0:  # noqa: ASYNC110 - room also comes with time alone
+        await asyncio.sleep(0.1 + random.random() / 5)  # noqa: S311 - spreads those who wait
 
 
 def _take(row: DirectRow, tried: _Try, verdict: SideVerdict, retry_until: datetime) -> list[datetime]:
@@ -200,15 +211,19 @@ def _take(row: DirectRow, tried: _Try, verdict: SideVerdict, retry_until: dateti
         row.smtp = result
     else:
         row.imap = result
-    due_at = next_attempt_at(
-        Code(result.code),
-        attempt=row.attempts,
-        login_count=tried.logins,
-        unanswered_count=tried.unanswered,
-        sent_credentials=verdict.sent_credentials,
-        now=datetime.now(UTC),
-        retry_until=retry_until,
-        jitter=random.random(),  # noqa: S311 - spreads retries, hides nothing
+    due_at = (
+        None
+        if verdict.is_final
+        else next_attempt_at(
+            Code(result.code),
+            attempt=row.attempts,
+            login_count=tried.logins,
+            unanswered_count=tried.unanswered,
+            sent_credentials=verdict.sent_credentials,
+            now=datetime.now(UTC),
+            retry_until=retry_until,
+            jitter=random.random(),  # noqa: S311 - spreads retries, hides nothing
+        )
     )
     tried.side = verdict.side if due_at is not None else None
     return [due_at] if due_at is not None else []

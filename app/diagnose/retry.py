@@ -2,7 +2,8 @@
 
 A *login* is a try in which credentials may have been sent; a *dial* that ended before is none. The server said no:
 never again in this request. It said "later": at most three logins in all. Nobody saw an answer: once more. A dial that
-failed may be tried five times. All within the request's budget.
+failed may be tried five times, and as often as there is time where the host said that it is too much or refuses our
+address. All within the row's budget, which begins with its first try.
 """
 
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ _WAITS: Final = {
 }
 """Codes that may pass by themselves, and how much longer than the first wait each deserves."""
 
+_THROTTLED: Final = frozenset({Code.RATE_LIMITED, Code.IP_BLOCKED, Code.TOO_MANY_CONNECTIONS})
 _ONCE: Final = frozenset({Code.CONNECTION_REFUSED, Code.DNS_NOT_FOUND})
 
 
@@ -54,7 +56,7 @@ def next_attempt_at(
         return None
     if login_count >= MOST_LOGINS or unanswered_count >= MOST_UNANSWERED:
         return None
-    if not sent_credentials and attempt >= MOST_DIALS:
+    if not sent_credentials and attempt >= MOST_DIALS and code not in _THROTTLED:
         return None
     if sent_credentials and code in {Code.CONNECTION_REFUSED, Code.DNS_NOT_FOUND}:
         return None

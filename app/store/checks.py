@@ -21,7 +21,10 @@ SCAN_FACTOR: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
-    """A row that is this worker's to check. Counts include the login that this claim counted in advance."""
+    """A row that is this worker's to check. Counts include the login that this claim counted in advance.
+
+    `put_off_count`: earlier claims that found no turn at the host, and so were no tries.
+    """
 
     request_id: UUID
     row: int
@@ -43,6 +46,8 @@ class ClaimedRow:
     smtp_unanswered_count: int
     imap_unanswered_count: int
     duration_ms: int
+    put_off_count: int = 0
+    first_claimed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class RowRecord:
 
     `state` DONE has an `outcome`, WAITING a `due_at`, QUEUED neither (handed back). `*_open`: that side is still to be
     checked. `*_login_back` 1: the login counted in advance was not made. `*_answered` 1: no login of this attempt is
-    without an answer. `sides`: results to keep, final or so far. `account`: what to keep of a row that ended.
+    without an answer. `is_put_off` 1: no side found a turn at its host, so this was no try. `sides`: results to keep,
+    final or so far. `account`: what to keep of a row that ended.
     """
 
     request_id: UUID
@@ -67,6 +73,7 @@ class RowRecord:
     imap_login_back: int
     smtp_answered: int
     imap_answered: int
+    is_put_off: int = 0
     sides: tuple[SideResult, ...] = ()
     account: KeptAccount | None = None
 
@@ -138,6 +145,7 @@ def _row_columns(record: RowRecord) -> dict[str, object]:
         "imap_login_back": record.imap_login_back,
         "smtp_answered": record.smtp_answered,
         "imap_answered": record.imap_answered,
+        "is_put_off": record.is_put_off,
     }
 
 

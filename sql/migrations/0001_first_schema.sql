@@ -143,6 +143,8 @@ CREATE TABLE request_rows (
     due_at timestamptz, -- when a waiting row may be claimed again; NULL: not waiting
     checked_at timestamptz, -- last record; NULL: never
     duration_ms integer NOT NULL DEFAULT 0, -- time spent checking, all attempts
+    put_off_count integer NOT NULL DEFAULT 0, -- attempts that found no turn at the host, and so were no tries
+    first_claimed_at timestamptz, -- begins the row's retry budget; NULL: never claimed
     PRIMARY KEY (request_id, row),
     CONSTRAINT rows_done_has_outcome CHECK ((state = 'done') = (outcome IS NOT NULL)),
     CONSTRAINT rows_checking_has_worker CHECK ((state = 'checking') = (worker_id IS NOT NULL)),

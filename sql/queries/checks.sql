@@ -21,6 +21,7 @@ WITH candidate AS (
     WHERE id = $1 AND state = 'queued' AND EXISTS (SELECT FROM picked)
 )
 UPDATE request_rows r SET state = 'checking', worker_id = $2, claimed_at = now(), attempt = r.attempt + 1,
+    first_claimed_at = coalesce(r.first_claimed_at, now()),
     smtp_login_count = r.smtp_login_count + r.smtp_open::integer,
     imap_login_count = r.imap_login_count + r.imap_open::integer,
     smtp_unanswered_count = r.smtp_unanswered_count + r.smtp_open::integer,
@@ -30,7 +31,7 @@ RETURNING r.row, r.email, r.external_id, r.provider, r.pace_key, r.smtp_wanted, 
     r.smtp_host, r.smtp_port, r.smtp_encryption, r.imap_wanted, r.imap_address, r.imap_username, r.imap_host,
     r.imap_port, r.imap_encryption, r.sources, r.sealed, r.smtp_is_token, r.imap_is_token, r.details, r.attempt,
     r.smtp_open, r.imap_open, r.smtp_login_count, r.imap_login_count, r.smtp_unanswered_count, r.imap_unanswered_count,
-    r.duration_ms;
+    r.duration_ms, r.put_off_count, r.first_claimed_at;
 
 -- name: list_open_checks :many
 -- What sides that are settled ended in, for rows of which the other side is tried again.
@@ -45,7 +46,7 @@ FROM checks WHERE request_id = $1 AND row = ANY ($2);
 WITH item AS (
     SELECT * FROM json_to_recordset($2) AS i (request_id uuid, row integer, attempt integer, state text, outcome text,
         due_at timestamptz, duration_ms integer, smtp_open boolean, imap_open boolean, smtp_login_back integer,
-        imap_login_back integer, smtp_answered integer, imap_answered integer)
+        imap_login_back integer, smtp_answered integer, imap_answered integer, is_put_off integer)
 ), changed AS (
     UPDATE request_rows r SET state = i.state, outcome = i.outcome, due_at = i.due_at, worker_id = NULL,
         checked_at = now(), duration_ms = r.duration_ms + i.duration_ms,
@@ -54,6 +55,7 @@ WITH item AS (
         imap_login_count = r.imap_login_count - i.imap_login_back,
         smtp_unanswered_count = r.smtp_unanswered_count - i.smtp_answered,
         imap_unanswered_count = r.imap_unanswered_count - i.imap_answered,
+        put_off_count = r.put_off_count + i.is_put_off,
         sealed = CASE WHEN i.outcome = 'connected' THEN NULL ELSE r.sealed END
     FROM item i
     WHERE r.request_id = i.request_id AND r.row = i.row AND r.attempt = i.attempt

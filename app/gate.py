@@ -1,0 +1,339 @@
+"""Pure (it is given the time): what is known of one mail host's patience, and how many checks may knock at it now.
+
+What a check's end says of the host is read from its code. Good ends let the limit grow; "too many connections" shows a
+ceiling, which stays known; "rate limited" shows how many logins a minute it bears; other trouble halves the limit and
+pauses, longer each time (AIMD, as TCP: RFC 5681, section 3.1). Refused logins on a small host slow it down, since many
+ban an address after ten; a host that begins to refuse us after several is *shut*, as is one that answers nobody: one
+probe at a time, until it answers again.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from app.codes import Code
+
+START_LIMIT: Final = 10
+MOST: Final = 400
+MOST_AT_STRANGERS: Final = 40
+"""At hosts that are no known provider's; Postfix takes 50 from one address (smtpd_client_connection_count_limit)."""
+
+SILENT_LIMIT: Final = 5.0
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 120.0
+MINUTE: Final = 60.0
+"""The window in which most servers count logins."""
+
+BURST_SECONDS: Final = 2.0
+FIRST_HOLD_SECONDS: Final = 15.0
+LONGEST_HOLD_SECONDS: Final = 600.0
+REFUSALS_BEFORE_CARE: Final = 5
+CARE_SECONDS: Final = 3.0
+FUSE_SECONDS: Final = 600.0
+"""How long hosts remember refused logins; fail2ban's own default for both its window and its ban."""
+
+SILENCES_BEFORE_SHUT: Final = 8
+FIRST_PROBE_SECONDS: Final = 15.0
+LONGEST_PROBE_SECONDS: Final = 120.0
+IDLE_SECONDS: Final = 300.0
+STRANGER_SECONDS: Final = 150.0
+"""How long a host is waited for that has never answered: as long as one of its rows would be tried."""
+
+
+class Signal(StrEnum):
+    """What a check's end says of the host."""
+
+    GOOD = "good"
+    REFUSED_LOGIN = "refused_login"
+    CROWDED = "crowded"
+    TOO_FAST = "too_fast"
+    REFUSES_US = "refuses_us"
+    TROUBLE = "trouble"
+    SILENT = "silent"
+    NEUTRAL = "neutral"
+
+
+_SIGNALS: Final = {
+    Code.OK: Signal.GOOD,
+    **dict.fromkeys(
+        (
+            Code.INVALID_CREDENTIALS,
+            Code.APP_PASSWORD_REQUIRED,
+            Code.OAUTH_REQUIRED,
+            Code.OAUTH_TOKEN_INVALID,
+            Code.PASSWORD_EXPIRED,
+            Code.WEB_LOGIN_REQUIRED,
+            Code.ACCOUNT_DISABLED,
+            Code.LICENSE_REQUIRED,
+            Code.SMTP_AUTH_DISABLED,
+            Code.IMAP_DISABLED,
+            Code.ACCESS_POLICY_BLOCKED,
+            Code.MAILBOX_UNAVAILABLE,
+        ),
+        Signal.REFUSED_LOGIN,
+    ),
+    Code.TOO_MANY_CONNECTIONS: Signal.CROWDED,
+    Code.RATE_LIMITED: Signal.TOO_FAST,
+    Code.IP_BLOCKED: Signal.REFUSES_US,
+    Code.CONNECTION_REFUSED: Signal.REFUSES_US,
+    Code.CONNECTION_CLOSED: Signal.REFUSES_US,
+    Code.HOST_UNREACHABLE: Signal.SILENT,
+    Code.CONNECTION_TIMEOUT: Signal.SILENT,
+    Code.AUTH_NO_ANSWER: Signal.SILENT,
+    Code.TEMPORARY_SERVER_ERROR: Signal.TROUBLE,
+}
+_OF_THE_PORT: Final = frozenset({Code.CONNECTION_REFUSED, Code.CONNECTION_CLOSED, Code.CONNECTION_TIMEOUT})
+
+
+def read_signal(code: Code) -> Signal:
+    """Return what a code says of the host's load."""
+    return _SIGNALS.get(code, Signal.NEUTRAL)
+
+
+@dataclass(slots=True)
+class Gate:
+    """What is known of one host. Times are seconds of any steady clock.
+
+    `cap`: the operator's most at a time. `is_big`: a provider that does not ban for a few wrong passwords.
+    `in_use`, `waiting`: checks that run, and that wait for a turn. `limit` grows up to `ceiling`. `rate`: logins a
+    second, 0: no bound is known. `bad`, `bad_since`: the first trouble since somebody was answered. `shut`: why the
+    host is left alone but for probes.
+    """
+
+    cap: int = MOST
+    is_big: bool = False
+    in_use: int = 0
+    waiting: int = 0
+    limit: float = START_LIMIT
+    ceiling: float = MOST
+    rate: float = 0.0
+    opens_at: float = 0.0
+    bad: Code | None = None
+    bad_since: float = 0.0
+    shut: Code | None = None
+    shut_at: float = 0.0
+    last_used_at: float = 0.0
+    refusals: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+    _logins: deque[float] = field(default_factory=lambda: deque(maxlen=600))
+    _good_ports: set[int] = field(default_factory=set)
+    _pause: float = FIRST_PAUSE_SECONDS
+    _hold: float = FIRST_HOLD_SECONDS
+    _ceiling_at: float = 0.0
+    _burst_at: float = -MINUTE
+    _burst_limit: float = START_LIMIT
+    _starts_at: float = 0.0
+    _rate_at: float = 0.0
+    _rate_step: float = 0.02
+    _slow_since: float = 0.0
+    _slow_logins: int = 0
+    _is_probing: bool = False
+    _is_probed: bool = False
+    _silences: int = 0
+    _fuse: int = 0
+
+    def room(self, now: float) -> int:
+        """Return how many more checks may start now."""
+        if now < self.opens_at:
+            return 0
+        most = 1 if self.shut or self._is_probing else min(int(self.limit), self.cap, self.most())
+        if self.rate:
+            tokens = int((now - self._starts_at) * self.rate) + 1 if now >= self._starts_at else 0
+            most = min(most, self.in_use + min(tokens, max(1, int(self.rate))))
+        return max(0, most - self.in_use)
+
+    def most(self) -> int:
+        """Return how many checks at a time the kind of host bears at best."""
+        return MOST if self.is_big else MOST_AT_STRANGERS
+
+    def seconds_to_room(self, now: float) -> float:
+        """Return how long until there may be room, as far as that depends on time alone."""
+        return max(self.opens_at - now, (self._starts_at - now) if self.rate else 0.0, 0.0)
+
+    def start(self, now: float) -> None:
+        """A check begins."""
+        if self._is_stale(now):
+            self._begin_anew()
+        self.in_use += 1
+        self.last_used_at = now
+        self._is_probed = self.shut is not None
+        if self.rate:
+            # A turn that was not taken is lost, but for a second's worth.
+            self._starts_at = max(self._starts_at, now - 1.0) + 1.0 / self.rate
+
+    def hopeless(self, now: float, patience_seconds: float) -> Code | None:
+        """Return what the host's rows come to without a dial, since it has taken none for too long; None: dial.
+
+        A row that comes when a probe is due is dialled.
+        """
+        if self.bad is None or self._is_stale(now):
+            return None
+        if not self._good_ports:
+            patience_seconds = min(patience_seconds, STRANGER_SECONDS)
+        is_over = now - self.bad_since >= patience_seconds and self.room(now) == 0
+        return (self.shut or self.bad) if is_over else None
+
+    def knows(self, port: int) -> bool:
+        """Tell whether logins were answered on a port."""
+        return port in self._good_ports
+
+    def observe(self, code: Code, port: int, now: float) -> None:
+        """Learn from how a check ended, after it gave its turn back."""
+        signal = read_signal(code)
+        if code in _OF_THE_PORT and self._good_ports and port not in self._good_ports:
+            return  # a port that is not in use tells nothing of one that is
+        if signal is Signal.NEUTRAL:
+            self.bad, self._silences = None, 0
+        elif signal in {Signal.GOOD, Signal.REFUSED_LOGIN}:
+            self.bad = None
+            self._note_answer(port, now)
+            if signal is Signal.GOOD:
+                self._grow(now)
+            else:
+                self._take_care(now)
+        else:
+            if self.bad is None:
+                self.bad, self.bad_since = code, now
+            self._note_trouble(signal, code, now)
+
+    def _note_trouble(self, signal: Signal, code: Code, now: float) -> None:
+        if self.shut:
+            self._postpone_probe(now)
+            return
+        match signal:
+            case Signal.CROWDED:
+                self._lower_ceiling(now)
+            case Signal.TOO_FAST:
+                self._slow_down(now)
+            case Signal.REFUSES_US:
+                self._note_refusal(code, now)
+            case Signal.TROUBLE:
+                self._back_off(now)
+            case Signal.SILENT:
+                self._note_silence(now)
+
+    def _is_stale(self, now: float) -> bool:
+        return now - max(self.last_used_at, self.opens_at) > IDLE_SECONDS
+
+    def _begin_anew(self) -> None:
+        """Forget what may be true no more."""
+        self.bad = self.shut = None
+        self._is_probing, self._silences = False, 0
+        self.limit, self._pause = min(self.limit, float(START_LIMIT)), FIRST_PAUSE_SECONDS
+        self.rate = 0.0
+
+    def _note_answer(self, port: int, now: float) -> None:
+        self._logins.append(now)
+        self._good_ports.add(port)
+        self._silences = 0
+        if self._is_probing:
+            # So many logins, and then none for so long: that is what it bears.
+            self._is_probing = False
+            bearable = max(self._slow_logins, 1) / max(MINUTE, now - self._slow_since) * 0.95
+            self.rate = bearable
+            self._starts_at = now + 1.0 / bearable
+        if self.shut and self._is_probed:  # an answer to what began before says nothing of now
+            self.shut = None
+            self.refusals.clear()
+            self.limit, self.opens_at = 2.0, min(self.opens_at, now)
+
+    def _grow(self, now: float) -> None:
+        self._pause = FIRST_PAUSE_SECONDS
+        if now - self._ceiling_at > self._hold and self.ceiling < MOST and self.limit >= self.ceiling:
+            self.ceiling, self._ceiling_at = self.ceiling + max(1.0, self.ceiling / 10), now
+        # One more for each good end at first; later two more a round.
+        step = 1.0 if self.limit < START_LIMIT else 2.0 / self.limit
+        self.limit = min(self.ceiling, float(self.most()), self.limit + step)
+        if self.rate and now - self._rate_at > MINUTE:
+            self.rate *= 1 + self._rate_step
+            self._rate_step, self._rate_at = min(self._rate_step * 2, 1.0), now
+
+    def _take_care(self, now: float) -> None:
+        self.refusals.append(now)
+        if self.shut and self._fuse:
+            self._fuse += 1  # it was on its way when the ban began
+        if self.is_big or self.shut:
+            return
+        lately = self.count_refusals(now, MINUTE)
+        if lately >= REFUSALS_BEFORE_CARE:
+            self.limit = max(2.0, min(self.limit, START_LIMIT) / 2)
+            self.opens_at = max(self.opens_at, now + min(lately / REFUSALS_BEFORE_CARE, CARE_SECONDS))
+        spare = max(1, self._fuse - 2)
+        if self._fuse and self.count_refusals(now, FUSE_SECONDS) >= spare:
+            # It banned us after so many once; wait until it has forgotten some.
+            self.opens_at = max(self.opens_at, self.refusals[-spare] + FUSE_SECONDS)
+
+    def count_refusals(self, now: float, seconds: float) -> int:
+        """Return how many logins were refused lately, as far as they are remembered."""
+        return sum(1 for refused_at in self.refusals if refused_at > now - seconds)
+
+    def _lower_ceiling(self, now: float) -> None:
+        if now - self._burst_at > BURST_SECONDS:
+            self._burst_at, self._burst_limit = now, self.limit
+            is_probe = self.ceiling < MOST
+            self._hold = min(self._hold * 2, LONGEST_HOLD_SECONDS) if is_probe else FIRST_HOLD_SECONDS
+        # What is in flight found room; one burst takes half at most.
+        found = max(float(self.in_use), self._burst_limit / 2, 1.0)
+        self.ceiling, self._ceiling_at = min(self.ceiling, found), now
+        self.limit = min(self.limit, self.ceiling)
+        if self.in_use:
+            self.opens_at = max(self.opens_at, now + 0.2)
+        elif now >= self.opens_at:
+            self._wait(now)
+
+    def _slow_down(self, now: float) -> None:
+        if now < self.opens_at:
+            return  # one burst is one sign
+        self._rate_at, self._rate_step = now, 0.02
+        if self._is_probing:
+            self._wait(now)
+        else:
+            lately = [answered_at for answered_at in self._logins if answered_at > now - MINUTE]
+            self._is_probing, self._slow_since, self._slow_logins = True, now, len(lately)
+            self.rate = 0.0
+            self.opens_at = max(lately[0] + MINUTE, now + 1.0) if len(lately) >= 3 else now + self._pause
+        self._starts_at = self.opens_at
+
+    def _note_refusal(self, code: Code, now: float) -> None:
+        refusals = self.count_refusals(now, FUSE_SECONDS)
+        if refusals >= REFUSALS_BEFORE_CARE and self._good_ports and not self.is_big:
+            self._fuse = refusals
+            self._shut(Code.IP_BLOCKED, now)
+        elif code is Code.CONNECTION_REFUSED and not self._good_ports:
+            self.limit = max(2.0, self.limit / 2)  # nothing listens there: no reason to wait, none to press
+        else:
+            self._back_off(now)
+
+    def _note_silence(self, now: float) -> None:
+        self._silences += 1
+        if (
+            self._silences >= 2
+            and self._good_ports
+            and not self.is_big
+            and self.count_refusals(now, FUSE_SECONDS) >= REFUSALS_BEFORE_CARE
+        ):
+            self._fuse = self.count_refusals(now, FUSE_SECONDS)
+            self._shut(Code.IP_BLOCKED, now)
+        elif self._silences >= SILENCES_BEFORE_SHUT:
+            self._shut(Code.CONNECTION_TIMEOUT, now)
+        else:
+            self.limit = max(min(SILENT_LIMIT, self.limit), self.limit / 2)
+
+    def _shut(self, why: Code, now: float) -> None:
+        self.shut, self.shut_at = why, now
+        self.opens_at = now + FIRST_PROBE_SECONDS
+
+    def _postpone_probe(self, now: float) -> None:
+        if now >= self.opens_at:
+            shut_for = now - self.shut_at
+            self.opens_at = now + min(max(FIRST_PROBE_SECONDS, shut_for * 0.15), LONGEST_PROBE_SECONDS)
+
+    def _back_off(self, now: float) -> None:
+        if now < self.opens_at:
+            return  # one burst is one sign
+        self.limit = max(1.0, min(self.limit, float(max(self.in_use, 1))) / 2)
+        self._wait(now)
+
+    def _wait(self, now: float) -> None:
+        self.opens_at = now + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,150 @@
+"""Pure: what the check of a side came to, as it is stored and shown: code, words, settings that were used."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from app.codes import Code
+from app.diagnose.diagnose import Diagnosis
+from app.diagnose.sides import join_sides
+from app.intake.presets import find_preset
+from app.model import (
+    Checked,
+    Correction,
+    Encryption,
+    Failure,
+    Fault,
+    Protocol,
+    Server,
+    Side,
+    SideResult,
+    SideStatus,
+    Trace,
+)
+from app.report.advice import Situation, render_remedy
+
+
+@dataclass(frozen=True, slots=True)
+class SideVerdict:
+    """How one side ended. `sent_credentials`: a login was made. `is_answered`: nobody is left waiting for an answer.
+
+    `is_final`: it is not tried again, whatever its code.
+    """
+
+    result: SideResult
+    side: Side
+    sent_credentials: bool
+    is_answered: bool
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowVerdict:
+    """How the checked sides of a row ended; None where a side was not checked.
+
+    `waits`: sides that found no turn at their host, and how many seconds later to try; nothing was sent for them.
+    """
+
+    smtp: SideVerdict | None
+    imap: SideVerdict | None
+    waits: Mapping[Protocol, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a row's check got; it tells what is known when the check is cancelled.
+
+    `ended`: sides that were through. `sent`: sides whose credentials may have been sent.
+    """
+
+    ended: dict[Protocol, SideVerdict] = field(default_factory=dict)
+    sent: set[Protocol] = field(default_factory=set)
+
+
+def judge(
+    provider: str,
+    side: Side,
+    checked: Checked,
+    diagnosis: Diagnosis,
+    *,
+    corrections: Sequence[Correction] = (),
+    dials: int = 0,
+    is_final: bool = False,
+) -> SideVerdict:
+    """Return the verdict of a side. `dials`: connections that were tried for it."""
+    trace, failure = checked.trace, checked.failure
+    code = diagnosis.code
+    is_ok = code is Code.OK
+    reply = checked.reply if is_ok or failure is None else failure.reply
+    certificate = trace.certificate
+    if failure is not None and failure.certificate is not None:
+        certificate = failure.certificate
+    preset = find_preset(provider) if provider else None
+    situation = Situation(
+        checked.protocol,
+        provider,
+        preset.name if preset is not None else "",
+        trace.server.host,
+        trace.server.port,
+        trace.server.encryption,
+        certificate.names,
+    )
+    hides_mail = is_ok and trace.has_all_mail is False and provider in {"gmail", "gsuite"}
+    remedy = "" if is_ok else render_remedy(code, situation)
+    if diagnosis.rule.startswith("policy:"):
+        remedy = f"{diagnosis.evidence} {remedy.partition('. ')[2] or remedy}".strip()
+    elif diagnosis.rule.startswith("pace:"):
+        remedy = f"{diagnosis.evidence} {remedy}"
+    result = SideResult(
+        protocol=checked.protocol,
+        status=SideStatus.OK if is_ok else SideStatus.FAILED,
+        code=code.value,
+        rule=diagnosis.rule,
+        fault=Fault.NOBODY if is_ok else diagnosis.fault,
+        is_retryable=not is_ok and diagnosis.is_retryable,
+        stage=None if failure is None else failure.stage,
+        reply=str(reply) if reply is not None else (failure.detail if failure is not None else ""),
+        remedy=render_remedy(Code.ALL_MAIL_HIDDEN, situation) if hides_mail else remedy,
+        host=trace.server.host,
+        port=trace.server.port,
+        encryption=trace.server.encryption if trace.server.host else None,
+        address=trace.address,
+        tls_version=trace.tls_version,
+        certificate_names=certificate.names,
+        certificate_expires_at=certificate.expires_at,
+        mechanism=trace.mechanism.value if trace.mechanism is not None else "",
+        timings=trace.timings,
+        attempts=dials,
+        logins=int(trace.sent_credentials),
+        corrections=tuple(corrections),
+        warning=Code.ALL_MAIL_HIDDEN.value if hides_mail else "",
+    )
+    is_answered = not trace.sent_credentials or code is not Code.AUTH_NO_ANSWER
+    return SideVerdict(result, side, trace.sent_credentials, is_answered, is_final)
+
+
+def not_dialled(protocol: Protocol, side: Side, failure: Failure | None = None) -> Checked:
+    """Return a check that ended before anything was dialled."""
+    server = Server(side.host, side.port, side.encryption or Encryption.SSL)
+    return Checked(protocol, Trace(server), failure)
+
+
+def join(smtp: SideVerdict, imap: SideVerdict, *, same_secret: bool) -> tuple[SideVerdict, SideVerdict]:
+    """Add to both sides' remedies what only both together tell."""
+    note = join_sides(_diagnosis(smtp), _diagnosis(imap), same_secret=same_secret)
+    return (_with_note(smtp, note), _with_note(imap, note)) if note else (smtp, imap)
+
+
+def _diagnosis(verdict: SideVerdict) -> Diagnosis:
+    return Diagnosis(Code(verdict.result.code), verdict.result.rule)
+
+
+_NOTED: Final = frozenset({Code.INVALID_CREDENTIALS, Code.CONNECTION_TIMEOUT, Code.HOST_UNREACHABLE})
+
+
+def _with_note(verdict: SideVerdict, note: str) -> SideVerdict:
+    """Put what both sides tell together before the remedy; the remedy's own first sentence gives way to it."""
+    if verdict.result.status is SideStatus.OK or Code(verdict.result.code) not in _NOTED:
+        return verdict
+    rest = verdict.result.remedy.partition(". ")[2] or verdict.result.remedy
+    return replace(verdict, result=replace(verdict.result, remedy=f"{note} {rest}"))

@@ -1,0 +1,58 @@
+"""Many mailboxes on servers that defend themselves: no good one is called bad, and none waits needlessly."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from app.codes import Code
+from tests.fakes.clock import run_without_waiting
+from tests.fakes.policed import RIGHT, Ban, Policed, policing
+from tests.pace.driver import Drain, mailbox
+
+MAILBOXES = 500
+
+
+def drain(server: Policed, passwords: Sequence[str]) -> Drain:
+    async def run() -> Drain:
+        async with policing(server):
+            rows = [mailbox(number, server.port, password=password) for number, password in enumerate(passwords, 1)]
+            drained = Drain(rows)
+            await drained.run()
+            return drained
+
+    return run_without_waiting(run())
+
+
+def test_server_that_takes_ten_connections() -> None:
+    server = Policed(most_connections=10)
+    drained = drain(server, [RIGHT] * MAILBOXES)
+    assert drained.failures_of_good() == []
+    assert max(server.logins_of.values()) == 1
+    least_seconds = MAILBOXES * server.login_seconds / 10
+
+    assert drained.seconds <= 1.3 * least_seconds
+
+
+@pytest.mark.parametrize("is_told_at_login", [True, False])
+def test_server_that_takes_twenty_logins_a_minute(is_told_at_login: bool) -> None:
+    server = Policed(logins_per_minute=20, is_rate_told_at_login=is_told_at_login)
+    drained = drain(server, [RIGHT] * MAILBOXES)
+
+    assert drained.failures_of_good() == []
+    least_seconds = (MAILBOXES / 20 - 1) * 60
+    assert drained.seconds <= 1.3 * least_seconds
+    assert max(server.logins_of.values()) <= 3
+
+
+@pytest.mark.parametrize("ban", Ban)
+def test_server_that_bans_after_ten_failed_logins(ban: Ban) -> None:
+    server = Policed(ban_after=10, ban=ban)
+    passwords = ["wrong" if number % 20 == 7 else RIGHT for number in range(MAILBOXES)]
+    drained = drain(server, passwords)
+
+    assert drained.failures_of_good() == []
+    assert drained.outcomes() == {Code.OK: 475, Code.INVALID_CREDENTIALS: 25}
+    assert all(row.claimed.smtp_login_count == 1 for row in drained.rows if row.password != RIGHT)
+    least_seconds = 2 * server.ban_seconds
+    assert drained.seconds <= 1.3 * least_seconds
+    assert server.bans == 1
