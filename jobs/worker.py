@@ -60,7 +60,7 @@ async def run_worker(settings: Settings) -> None:
     metrics = await serve_metrics(worker.metrics, settings.metrics_address)
     tasks = [
         asyncio.create_task(_every(RESUME_SECONDS, worker.recorder.run)),
-        asyncio.create_task(_every(BEAT_SECONDS, lambda: _beat(worker))),
+        asyncio.create_task(_every(min(BEAT_SECONDS, settings.worker_timeout_seconds / 5), lambda: _beat(worker))),
         asyncio.create_task(_every(DUE_SECONDS, lambda: _make_due(worker))),
         asyncio.create_task(_every(SEEK_SECONDS, lambda: _seek(worker))),
         asyncio.create_task(_every(PURGE_SECONDS, lambda: sweeping.purge(worker))),
