@@ -43,14 +43,18 @@ def parse_address(text: str) -> str:
     `mailto:` and `Name <address>` are unpacked.
     """
     text = trim(text)
-    if not text:
-        return ""
     if not _is_plain(text):
+        if not text:
+            return ""
         match = _IN_BRACKETS.match(text)
         text = trim(match["address"] if match else text).removeprefix("mailto:")
-    if _is_plain(text):
-        local, _, domain = text.rpartition("@")
-        return f"{local}@{domain.lower()}"
+        if not _is_plain(text):
+            return _parse_odd(text)
+    local, _, domain = text.rpartition("@")
+    return text if domain.islower() else f"{local}@{domain.lower()}"
+
+
+def _parse_odd(text: str) -> str:
     try:
         parts = validate_email(
             text, check_deliverability=False, allow_smtputf8=True, test_environment=True, allow_domain_literal=False

@@ -5,6 +5,7 @@ out. Other marks may belong to a password: they are told, never changed.
 """
 
 import re
+from functools import cache
 from typing import Final
 
 from app.model import Correction
@@ -21,8 +22,7 @@ def mend_password(name: str, password: str, provider: str) -> tuple[str, list[Co
     if not is_google and _is_plain(password):
         return password, []
     if is_google and _APP_PASSWORD.fullmatch(password.strip()):
-        reason = "Google shows app passwords with blanks that are not part of them; they were taken out."
-        return re.sub(r"\s", "", password), [Correction(name, "with blanks", "without blanks", reason)]
+        return "".join(password.split()), [_tell_blanks(name)]
     warnings = []
     if password.startswith("'"):
         warnings.append("begins with an apostrophe, as spreadsheets add it")
@@ -36,6 +36,12 @@ def mend_password(name: str, password: str, provider: str) -> tuple[str, list[Co
         Correction(name, "as given", "as given", f"The password {warning}; it was used just as it stands.")
         for warning in warnings
     ]
+
+
+@cache
+def _tell_blanks(name: str) -> Correction:
+    reason = "Google shows app passwords with blanks that are not part of them; they were taken out."
+    return Correction(name, "with blanks", "without blanks", reason)
 
 
 def _is_plain(password: str) -> bool:

@@ -1,6 +1,7 @@
 """Pure: the fields of an account as users name them, and the limits of each."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 SECRET_FIELDS: Final = ("smtpPassword", "imapPassword", "smtpAccessToken", "imapAccessToken", "accessToken")
@@ -73,11 +74,18 @@ _THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.0+)?")
 
 def smells_secret(name: str) -> bool:
     """Tell whether a column's name says that its cells are secrets."""
+    return _smells_secret(name) if len(name) <= TEXT_LIMIT else _smells_secret.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)
+def _smells_secret(name: str) -> bool:
     return _SMELLS_SECRET.search(re.sub(r"[\W_]+", "", name.lower())) is not None
 
 
 def parse_whole(text: str) -> int | None:
     """Return a whole number as spreadsheets write it (`993.0`, `9.93E+02`, `1,000`), not negative; None: it is none."""
+    if text.isdecimal() and text.isascii() and len(text) <= 15:
+        return int(text)
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
     if not _WHOLE.fullmatch(text):

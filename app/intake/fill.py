@@ -38,9 +38,9 @@ class Filled:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Username:
-    """A user name and where it came from; `problem`: why there is none."""
+    """A user name and where it came from; `problem`: why there is none. Not frozen: made twice a row, at once read."""
 
     text: str = field(repr=False)
     source: Source = Source.ROW

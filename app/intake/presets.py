@@ -37,6 +37,8 @@ class Preset:
     imap_alternatives: tuple[Server, ...]
     smtp_username: str
     imap_username: str
+    is_by_domain: bool
+    """Whether its hosts are named after the address's domain."""
 
     def server(self, protocol: Protocol, domain: str) -> Server | None:
         """Return the server of a side, `{domain}` filled in; None where it is unknown or must be brought."""
@@ -147,6 +149,7 @@ def _read(row: dict[str, str]) -> Preset:
         imap_alternatives=_servers(row["imap_alternatives"]),
         smtp_username=row["smtp_username"],
         imap_username=row["imap_username"],
+        is_by_domain="{domain}" in row["smtp_host"] + row["imap_host"],
     )
 
 

@@ -81,7 +81,7 @@ class Reading:
 
     def address(self, name: str) -> str:
         text = self.text(name)
-        address = parse_address(text)
+        address = parse_address(text) if text else ""
         if text and not address:
             self.fail(name, "format", f"{name} is not a mail address: {quote(text)}.")
         return address

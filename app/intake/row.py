@@ -13,9 +13,10 @@ from app.intake.address import REMEMBERED, load_suffixes, organisation_of, split
 from app.intake.carried import read_carried, read_extra
 from app.intake.credentials import mend_password
 from app.intake.fields import SECRET_FIELDS
-from app.intake.fill import Filled, Known, fill_server, fill_username
+from app.intake.fill import Known, fill_username
 from app.intake.presets import find_preset, find_preset_by_domain, load_presets
 from app.intake.reading import Reading
+from app.intake.settle import Settled, SettledSide, settle_servers
 from app.model import Correction, Protocol, Row, RowError, Secret, Secrets, Side, Source
 
 
@@ -29,13 +30,10 @@ class _Names:
     username: str
     password: str
     token: str
-    host: str
-    port: str
-    encryption: str
 
 
 def _name(protocol: Protocol) -> _Names:
-    parts = ("EmailAddress", "UserName", "Password", "AccessToken", "Host", "Port", "Encryption")
+    parts = ("EmailAddress", "UserName", "Password", "AccessToken")
     return _Names(protocol, protocol.value, *(f"{protocol}{part}" for part in parts))
 
 
@@ -51,11 +49,8 @@ class _Draft:
     wanted: bool
     address: str = ""
     username: str = field(default="", repr=False)
-    server: Filled = field(default_factory=Filled)
     secret: str = field(default="", repr=False)
     is_token: bool = False
-    lends: bool = True
-    """Whether its user name and credential may serve the other side."""
 
 
 def read_row(values: Mapping[str, object], number: int) -> Row:
@@ -67,23 +62,25 @@ def read_row(values: Mapping[str, object], number: int) -> Row:
     smtp.username, imap.username = reading.text("smtpUserName"), reading.text("imapUserName")
     email = _read_addresses(reading, smtp, imap)
     known = _read_provider(reading, email)
-    _read_servers(reading, known, smtp, imap)
-    _read_secrets(reading, smtp, imap)
-    theirs, ours = (smtp.username if smtp.lends else "", imap.username)
-    sides = _finish(reading, known, smtp, ours, imap), _finish(reading, known, imap, theirs, smtp)
+    settled = _read_servers(reading, known, smtp, imap)
+    _read_secrets(reading, settled, smtp, imap)
+    sides = (
+        _finish(reading, known, smtp, settled.smtp, imap.username, imap),
+        _finish(reading, known, imap, settled.imap, smtp.username if settled.lends else "", smtp),
+    )
     secrets = Secrets(
         Secret(smtp.secret) if smtp.secret else None,
         Secret(imap.secret) if imap.secret else None,
         smtp.is_token,
         imap.is_token,
     )
-    slug = _provider_of(known, smtp, imap)
+    host = settled.smtp.server.host or settled.imap.server.host
     return Row(
         row=number,
         email=email,
         external_id=reading.text("externalId"),
-        provider=slug,
-        pace_key=slug or organisation_of(smtp.server.host or imap.server.host or split_domain(email)[1]),
+        provider=settled.provider,
+        pace_key=settled.provider or organisation_of(host or split_domain(email)[1]),
         smtp=sides[0],
         imap=sides[1],
         secrets=secrets,
@@ -144,42 +141,29 @@ def _find_known(name: str, domain: str) -> Known:
     return Known(find_preset_by_domain(domain), Source.DOMAIN_PRESET)
 
 
-def _read_servers(reading: Reading, known: Known, smtp: _Draft, imap: _Draft) -> None:
-    """Read both servers. Where SMTP is at a service that only sends, IMAP is wanted only if the row speaks of it."""
-    if smtp.wanted:
-        _read_server(reading, known, smtp)
-        preset = smtp.server.preset
-        if preset is not None and preset.imap is None and preset.smtp is not None:
-            smtp.lends = False
-            is_named = known.source is Source.PRESET or preset.smtp_username == "other"
-            if is_named and not (reading.values.get("imapHost") or reading.values.get("imapPassword")):
-                imap.wanted = False
-    if imap.wanted:
-        _read_server(reading, known, imap)
+def _read_servers(reading: Reading, known: Known, smtp: _Draft, imap: _Draft) -> Settled:
+    domains = split_domain(smtp.address)[1], split_domain(imap.address)[1]
+    settled = settle_servers(reading.values, known, smtp.wanted, imap.wanted, *domains)
+    smtp.wanted, imap.wanted = settled.smtp.wanted, settled.imap.wanted
+    for problem in settled.problems:
+        reading.fail(*problem)
+    reading.corrections += settled.corrections
+    return settled
 
 
-def _read_server(reading: Reading, known: Known, draft: _Draft) -> None:
-    names = draft.names
-    host, port, word = reading.text(names.host), reading.port(names.port), reading.word(names.encryption)
-    draft.server = fill_server(names.protocol, known, split_domain(draft.address)[1], host, port, word)
-    for field_name, code, message in draft.server.problems:
-        if draft.address or code != "missing":
-            reading.fail(field_name, code, message)
-
-
-def _read_secrets(reading: Reading, smtp: _Draft, imap: _Draft) -> None:
+def _read_secrets(reading: Reading, settled: Settled, smtp: _Draft, imap: _Draft) -> None:
     """Read the credentials; one side's serve the other where it has none. A side that is not wanted keeps none."""
     shared = reading.secret("accessToken")
-    for draft in (smtp, imap):
+    for draft, side in ((smtp, settled.smtp), (imap, settled.imap)):
         names = draft.names
         password, token = reading.secret(names.password), reading.secret(names.token) or shared
         if password and not token and draft.wanted:
-            slug = draft.server.preset.slug if draft.server.preset is not None else ""
+            slug = side.server.preset.slug if side.server.preset is not None else ""
             password, told = mend_password(names.password, password, slug)
             reading.corrections += told
         draft.secret, draft.is_token = (token, True) if token else (password, False)
-    for draft, other in ((smtp, imap), (imap, smtp)):
-        if not draft.secret and draft.wanted and other.secret and other.lends:
+    for draft, other, lends in ((smtp, imap, True), (imap, smtp, settled.lends)):
+        if not draft.secret and draft.wanted and other.secret and lends:
             draft.secret, draft.is_token = other.secret, other.is_token
         elif not draft.secret and draft.wanted and not reading.has_failed(*SECRET_FIELDS):
             name = draft.names.password
@@ -189,28 +173,20 @@ def _read_secrets(reading: Reading, smtp: _Draft, imap: _Draft) -> None:
             draft.secret, draft.is_token = "", False
 
 
-def _finish(reading: Reading, known: Known, draft: _Draft, other_username: str, other: _Draft) -> Side:
+def _finish(
+    reading: Reading, known: Known, draft: _Draft, settled: SettledSide, other_username: str, other: _Draft
+) -> Side:
     if not draft.wanted:
         return Side(wanted=False, address=draft.address)
-    names, server = draft.names, draft.server
-    source = known.source if server.preset is known.preset else Source.PRESET
-    username = fill_username(names.protocol, server.preset, source, draft.username, other_username, draft.address)
-    if username.problem is not None and draft.address:
-        reading.fail(*username.problem)
-    is_own = draft.secret != other.secret or reading.values.get(names.password) or reading.values.get(names.token)
-    sources = {
-        **server.sources,
-        "username": username.source,
-        "password": Source.ROW if is_own or reading.values.get("accessToken") else Source.OTHER_SIDE,
-    }
-    return Side(True, draft.address, username.text, server.host, server.port, server.encryption, sources)
-
-
-def _provider_of(known: Known, *drafts: _Draft) -> str:
-    """Return the slug of whoever runs the row's servers: the named one, else the hosts', else the domain's."""
-    if known.preset is not None and known.source is Source.PRESET:
-        return known.preset.slug
-    for draft in drafts:
-        if draft.wanted and draft.server.preset is not None:
-            return draft.server.preset.slug
-    return ""
+    names, server, values = draft.names, settled.server, reading.values
+    text, source = draft.username, Source.ROW
+    if not text:
+        known_by = known.source if server.preset is known.preset else Source.PRESET
+        username = fill_username(names.protocol, server.preset, known_by, "", other_username, draft.address)
+        text, source = username.text, username.source
+        if username.problem is not None and draft.address:
+            reading.fail(*username.problem)
+    is_own = draft.secret != other.secret or values.get(names.password) or values.get(names.token)
+    is_own = is_own or values.get("accessToken")
+    sources = settled.merge_sources(source, Source.ROW if is_own else Source.OTHER_SIDE)
+    return Side(True, draft.address, text, server.host, server.port, server.encryption, sources)

@@ -26,7 +26,8 @@ _NAMED_SEPARATOR: Final = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _NOT_UTF_8: Final = re.compile("[\ud800-\udfff]")
-_UNQUOTED: Final = '"\t '
+_EMPTY: Final = '"\t\r '
+"""What an empty cell may be written with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,16 @@ def open_sheet(body: bytes) -> Sheet:
         BodyError: it is no CSV text, none of its columns is known, or there is no row.
     """
     text, is_utf_8 = _decode(body)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")
+    # A carriage return at a line's end is taken off line by line: here, a large sheet would hold everybody up.
+    lines = text.split("\n" if "\n" in text else "\r")
     start = _skip_blank(lines, 0)
-    named = _NAMED_SEPARATOR.fullmatch(lines[start].strip(" ")) if start < len(lines) else None
+    named = _NAMED_SEPARATOR.fullmatch(lines[start].strip(" \r")) if start < len(lines) else None
     if named is not None:
         start = _skip_blank(lines, start + 1)
     if start == len(lines):
         raise BodyError("The sheet is empty: send a header line and one row an account.")
     columns, separator, after = _read_header(lines, start, named[1] if named is not None else SEPARATORS)
-    if all(not line.strip(separator + _UNQUOTED) for line in lines[after:]):
+    if all(not line.strip(separator + _EMPTY) for line in lines[after:]):
         raise BodyError("The sheet has no rows: send a header line and one row an account.")
     return Sheet(columns, separator, after, is_utf_8, lines)
 
@@ -164,7 +164,7 @@ def _split_lines(lines: Sequence[str], start: int, separator: str) -> Iterator[t
             yield at, cells, fault
             at = after
         else:
-            yield at, line.split(separator), ""
+            yield at, (line[:-1] if line[-1:] == "\r" else line).split(separator), ""
             at += 1
 
 
@@ -172,11 +172,14 @@ def _split_line(lines: Sequence[str], at: int, separator: str) -> tuple[list[str
     """Return a row's cells, where the next row begins, and what is wrong with the last cell (RFC 4180)."""
     reader = csv.reader((line + "\n" for line in lines[at : at + MOST_LINES]), delimiter=separator, strict=True)
     try:
-        return next(reader), at + reader.line_num, ""
+        cells = next(reader)
     except csv.Error as error:
-        cells = _list_sound_cells(lines[at], separator)
+        cells = _list_sound_cells(lines[at].rstrip("\r"), separator)
         is_long = "limit" in str(error)
         return cells, at + 1, "a cell is too long" if is_long else "its quotation marks do not match"
+    if reader.line_num > 1:
+        cells = [cell.replace("\r\n", "\n") for cell in cells]
+    return cells, at + reader.line_num, ""
 
 
 def _list_sound_cells(line: str, separator: str) -> list[str]:

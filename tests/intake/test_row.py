@@ -121,6 +121,23 @@ def test_the_named_provider_fills_the_servers_and_is_the_rows() -> None:
     assert [entry.field for entry in row.corrections] == ["smtpPassword"]
 
 
+def test_hosts_after_the_domain_are_those_of_the_rows_own_domain() -> None:
+    for domain in ("a.example", "b.example"):
+        values = {"emailServiceProvider": "bluehost", "smtpEmailAddress": f"sales@{domain}", "smtpPassword": "hunter2"}
+        row = read_row(values, 1)
+        assert row.errors == ()
+        assert row.smtp.host == row.imap.host == f"mail.{domain}"
+
+
+def test_rows_that_say_the_same_are_read_alike_and_others_are_not() -> None:
+    """Servers are remembered: what looks alike to a dictionary must not be mixed up."""
+    first, second, third = read(smtpPort=465), read(smtpPort=465.0), read(smtpPort="465.0")
+    assert first.corrections == ()
+    assert [entry.given for entry in (*second.corrections, *third.corrections)] == ["465.0", "465.0"]
+    assert failures_of(read(smtpPort=True)) == [("smtpPort", "type")]
+    assert read(smtpPort=465) == first
+
+
 def test_the_domain_tells_the_provider_where_the_row_does_not() -> None:
     row = read_row({"smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2"}, 1)
     assert row.provider == "gmail"
