@@ -123,9 +123,6 @@ def _diagnose_reply(checked: Checked, failure: Failure, reply: Reply, provider: 
     if reply.status == "BYE" and not reply.text and not reply.response_code:
         return _diagnose_silence(checked, replace(failure, kind=FailureKind.CLOSED, reply=None), provider)
     diagnosis = diagnose(evidence)
-    if failure.stage is Stage.TLS and diagnosis.code is Code.AUTH_MECHANISM_UNSUPPORTED:
-        # What it does not know is STARTTLS.
-        return replace(diagnosis, code=Code.STARTTLS_UNSUPPORTED)
     if is_token and diagnosis.code is Code.INVALID_CREDENTIALS:
         # No password was sent: it is the token that was refused.
         return replace(diagnosis, code=Code.OAUTH_TOKEN_INVALID)

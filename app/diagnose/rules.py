@@ -7,7 +7,7 @@ wins its own example. The first rule that fits wins, so the order in the file is
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -60,8 +60,12 @@ class Rule:
         return any(name in evidence.provider or name in evidence.host for name in self.providers)
 
 
+@lru_cache(maxsize=4096)
 def find_rule(evidence: Evidence, without: frozenset[str] = frozenset()) -> Rule | None:
-    """Return the first rule that fits; None: nobody knows. `without`: ids of rules to leave out."""
+    """Return the first rule that fits; None: nobody knows. `without`: ids of rules to leave out.
+
+    A server says the same to all it refuses, so what was judged lately is remembered.
+    """
     for rule in load_rules():
         if rule.id not in without and rule.fits(evidence):
             return rule

@@ -115,7 +115,7 @@ def test_goodbye_without_a_word_is_silence() -> None:
 def test_refusal_at_the_door_is_no_matter_of_passwords() -> None:
     denied = Reply("Access denied", status="BYE")
     assert diagnose_checked(check(FailureKind.REPLY, stage=Stage.GREET, reply=denied)).code is Code.IP_BLOCKED
-    assert diagnose_checked(check(FailureKind.REPLY, reply=denied, sent=True)).code is Code.INVALID_CREDENTIALS
+    assert diagnose_checked(check(FailureKind.REPLY, reply=denied, sent=True)).code is Code.ACCESS_POLICY_BLOCKED
 
 
 WRONG = Reply("Authentication failed.", status="NO", response_code="AUTHENTICATIONFAILED")
