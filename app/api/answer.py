@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -47,7 +46,7 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def finish(http: web.Request, response: web.StreamResponse) -> None:
     """Set what every answer bears, before it goes out; aiohttp would name itself with its version."""
     response.headers.pop("Server", None)
-    response.headers["X-Request-ID"] = http.get(TRACE_ID, "")
+    response.headers["X-Request-ID"] = http.get(TRACE_ID) or read_trace_id(http)
     for name, value in http.get(RATE_HEADERS, {}).items():
         response.headers[name] = value
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -77,12 +76,7 @@ def _translate(http: web.Request, error: web.HTTPException) -> Problem:
         allowed = ", ".join(sorted(error.allowed_methods))
         words = f"{http.method} is not for this path; it takes {allowed}."
         return Problem(405, "method", words, headers={"Allow": allowed})
-    words = HTTPStatus(error.status).description or HTTPStatus(error.status).phrase
-    return Problem(error.status, "refused", f"{words}.", headers=_kept(error.headers))
-
-
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: headers[name] for name in ("Location", "Retry-After") if name in headers}
+    return Problem(error.status, "refused", f"{error.reason}.")
 
 
 def _refuse(http: web.Request, problem: Problem) -> web.Response:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import app
 from app.api.parameters import MOST_PAGE_ROWS, PENDING
-from app.api.schemas import Schema, entry, flag, make_schemas, many, maybe, page_of, ref, text, whole, words
+from app.api.schemas import Schema, entry, flag, make_schemas, many, page_of, ref, text, whole, words
 from app.model import OnExisting, Outcome, Save, Scope
 
 _JSON: Final = "application/json"
@@ -56,7 +56,7 @@ def make_document() -> Schema:
 
 def _connect_paths() -> Schema:
     accounts = {"type": "array", "minItems": 1, "items": ref("Account")}
-    body = {_JSON: {"schema": accounts}, "application/x-ndjson": {"schema": {"type": "string"}}}
+    body = {_JSON: {"schema": accounts}, "application/x-ndjson": {"schema": text("One account a line.")}}
     choices = [
         _query("save", words(Save), "Which accounts are kept; none: secrets are destroyed when the request ends."),
         _query("onExisting", words(OnExisting), "What happens to addresses that are accounts already."),
@@ -79,7 +79,7 @@ def _connect_paths() -> Schema:
     single = _operation(
         "Check one account while you wait",
         Scope.CONNECT,
-        _single_answer(),
+        ref("Single"),
         parameters=[*choices, _ONCE],
         body={_JSON: {"schema": ref("Account")}},
         problems=(*_POST_PROBLEMS, 415),
@@ -218,24 +218,6 @@ def _other_paths() -> Schema:
         "/healthz": {"get": _open("Whether the process lives", _JSON, state)},
         "/readyz": {"get": ready},
     }
-
-
-def _single_answer() -> Schema:
-    error = entry({"error": maybe(text())})
-    head = {"status": words((), "1: verified, 0: not.") | {"type": "integer", "enum": [0, 1]}}
-    head |= {"smtpConnection": error, "imapConnection": error}
-    payload = {
-        **head,
-        "requestId": text(),
-        "id": maybe(text()),
-        "emailAddress": text(),
-        "outcome": words(Outcome),
-        "smtp": maybe(ref("Side")),
-        "imap": maybe(ref("Side")),
-        "corrections": many(ref("Correction")),
-        "errors": many(ref("RowError"), "Why it was not checked."),
-    }
-    return entry({"message": text(), **head, "payload": entry(payload)})
 
 
 def _operation(

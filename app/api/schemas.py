@@ -199,6 +199,24 @@ def _problem() -> Schema:
     return entry({**fields, "status": whole(), **more}, "RFC 9457.", optional=tuple(more))
 
 
+def _single() -> Schema:
+    error = entry({"error": maybe(text())})
+    head = {"status": words((), "1: verified, 0: not.") | {"type": "integer", "enum": [0, 1]}}
+    head |= {"smtpConnection": error, "imapConnection": error}
+    payload = {
+        **head,
+        "requestId": text(),
+        "id": maybe(text()),
+        "emailAddress": text(),
+        "outcome": words(Outcome),
+        "smtp": maybe(ref("Side")),
+        "imap": maybe(ref("Side")),
+        "corrections": many(ref("Correction")),
+        "errors": many(ref("RowError"), "Why it was not checked."),
+    }
+    return entry({"message": text(), **head, "payload": entry(payload)})
+
+
 def make_schemas() -> dict[str, Schema]:
     """Return every shape that has a name."""
     cause = {
@@ -247,5 +265,6 @@ def make_schemas() -> dict[str, Schema]:
         "RowError": entry(row_error, optional=("row", "pointer")),
         "Side": _side(),
         "Status": entry(status),
+        "Single": _single(),
         "StoredAccount": _stored_account(),
     }

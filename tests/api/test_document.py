@@ -106,5 +106,17 @@ async def test_the_page_shows_every_operation_and_runs_nothing(running: tuple[Ap
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "<script" not in answer.text
     for method, path, entry in operations():
-        assert f"<b>{method}</b> {path}" in answer.text
+        assert f"<b class={method.lower()}>{method}</b> {path}" in answer.text
         assert entry["summary"] in answer.text
+
+
+async def test_every_link_of_the_page_leads_somewhere(running: tuple[Api, Client]) -> None:
+    page = (await ask(running[1], "GET", "/docs")).text
+    anchors = re.findall(r" id=([^ >]+)", page)
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r"href=#([^ >]+)", page)) == set(anchors)
+
+
+async def test_a_host_that_is_made_up_stays_text(running: tuple[Api, Client]) -> None:
+    answer = await ask(running[1], "GET", "/docs", headers={"Host": "<b>x"})
+    assert "<b>x" not in answer.text

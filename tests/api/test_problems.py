@@ -4,8 +4,11 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from app.api.context import Api
+from app.api.main import make_app
 from tests.api.asking import CONNECT, STATUS, Client, Service, ask, row, send_raw
 
 
@@ -118,3 +121,40 @@ async def test_text_that_postgresql_cannot_hold_costs_its_row_and_no_more(servic
     )
     answer = await service.ask("POST", CONNECT, data=body, headers={"Content-Type": "application/json"})
     assert (answer.status, answer.payload["total"]) == (200, 1)
+
+
+async def test_a_body_in_broken_chunks_is_the_callers_fault(service: Service) -> None:
+    head = f"POST {CONNECT} HTTP/1.1\r\nHost: a\r\nx-api-key: {service.key}\r\nConnection: close\r\n"
+    head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    parts = (b"5\r\n[    \r\n", b"zz\r\nnonsense\r\n")
+    said = await send_raw(service.client, head.encode(), *parts)
+    assert said[8:13] == b" 400 "
+    assert b"<html" not in said
+    assert b"Traceback" not in said
+
+
+async def test_an_expectation_that_nobody_can_meet_is_refused(service: Service) -> None:
+    answer = f"GET {CONNECT} HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nConnection: close\r\n\r\n"
+    said = await send_raw(service.client, answer.encode())
+    assert said.startswith(b"HTTP/1.1 417 ")
+    assert b"X-Request-ID: \r\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (web.HTTPGone(reason="It was here once", text="<html>"), 410, "It was here once."),
+        (web.RequestPayloadError(), 400, "The body cannot be read: it is cut off, or not encoded as it says."),
+    ],
+)
+async def test_whatever_else_aiohttp_refuses_is_a_problem_too(
+    running: tuple[Api, Client], error: Exception, status: int, detail: str
+) -> None:
+    async def refuse(_http: web.Request) -> web.Response:
+        raise error
+
+    app = make_app(running[0])
+    app.router.add_get("/once", refuse)
+    async with TestClient(TestServer(app)) as client:
+        answer = await ask(client, "GET", "/once")
+        assert (answer.status, answer.json["detail"]) == (status, detail)

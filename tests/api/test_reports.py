@@ -14,6 +14,7 @@ from yarl import URL
 
 from app.api.context import Api
 from app.report.rows import HEADER
+from app.reports import ReportStoreError
 from app.seal import sign_link
 from app.store.db import Unavailable
 from app.store.rows import RowResult, list_row_results
@@ -184,4 +185,24 @@ async def test_a_report_that_cannot_begin_is_a_problem(service: Service, monkeyp
     request_id = await service.connected(row())
     monkeypatch.setattr("app.api.reports.iterate_row_results", break_off)
     answer = await service.get(f"{CONNECT}/{request_id}/report.csv")
+    assert (answer.status, answer.problem) == (503, "unavailable")
+
+
+async def test_a_link_can_be_asked_for_its_head_alone(running: tuple[Api, Client], service: Service) -> None:
+    _, link = await finish(service, row())
+    whole = await ask(running[1], "GET", str(link))
+    async with running[1].head(link) as response:
+        assert (response.status, await response.read()) == (200, b"")
+        assert response.headers["Content-Length"] == str(len(whole.body))
+
+
+async def test_a_report_store_that_signs_nothing_is_told_as_away(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> str:
+        raise ReportStoreError("PermissionError")
+
+    request_id, _ = await finish(service, row())
+    monkeypatch.setattr(type(service.api.reports), "link", refuse)
+    answer = await service.get(f"{STATUS}/{request_id}")
     assert (answer.status, answer.problem) == (503, "unavailable")
