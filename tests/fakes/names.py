@@ -15,6 +15,7 @@ from typing import Final, cast
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -70,6 +71,8 @@ class Names:
             reply.set_rcode(_CODES[words])
         elif not words and not any(key.startswith(f"{name} ") for key in self.script):
             reply.set_rcode(dns.rcode.NXDOMAIN)
+        elif not words and f"{name} CNAME" in self.script:
+            self._follow(reply, asked.name, kind)
         elif words and words != NOTHING:
             records = [words] if isinstance(words, str) else list(words)
             if is_udp and any(record.startswith(CUT) for record in records):
@@ -78,6 +81,14 @@ class Names:
                 texts = [record.removeprefix(CUT) for record in records]
                 reply.answer.append(dns.rrset.from_text(asked.name, 60, "IN", asked.rdtype, *texts))
         return reply
+
+    def _follow(self, reply: dns.message.Message, name: dns.name.Name, kind: str) -> None:
+        """Answer with an alias, and with what its target has."""
+        target = str(self.script[f"{name.to_text(omit_final_dot=True).lower()} CNAME"])
+        reply.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", target))
+        found = self.script.get(f"{target.rstrip('.')} {kind}")
+        if isinstance(found, str):
+            reply.answer.append(dns.rrset.from_text(target, 60, "IN", kind, found))
 
 
 class _Datagrams(asyncio.DatagramProtocol):
