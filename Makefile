@@ -105,6 +105,10 @@ flow: $(DEV) ## the whole line: API, workers, PostgreSQL, Valkey, Dovecot, Postf
 chaos: $(DEV) ## kill and stop everything while thousands of rows run; the books must balance (SEED=N plays it again)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
+.PHONY: zoo
+zoo: $(DEV) ## checks against every bad server there is: what each does, and the code it comes to
+	@$(BIN)/python -m tests.zoo --uvloop
+
 .PHONY: cover
 cover: $(DEV) ## all tests, with the branches they reach: 100 % of the pure parts, 90 % of the whole
 	@rm -f .coverage .coverage.*

@@ -80,9 +80,13 @@ async def serve(
 ) -> AsyncIterator[Scripted]:
     """Run a server that treats every caller to `steps`. `tls`: for STARTTLS, or from the first byte."""
     tasks: set[asyncio.Task[None]] = set()
+    is_over = False
     loop = asyncio.get_running_loop()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_over:
+            writer.close()  # its handshake ended after the last check
+            return
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
@@ -104,6 +108,7 @@ async def serve(
     try:
         yield seen
     finally:
+        is_over = True
         server.close()
         for task in list(tasks):
             task.cancel()

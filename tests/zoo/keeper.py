@@ -22,7 +22,7 @@ from tests.fakes.behaviour import PASSWORD, USERNAME, Behaviour, Scene
 from tests.fakes.scripted import serve
 from tests.real.certificates import Authority, Pair
 
-PATIENCE: Final = Deadlines(total=2.4, resolve=0.8, connect=0.8, tls=0.8, greet=0.8, auth=0.8, select=1.0, leave=0.1)
+PATIENCE: Final = Deadlines(total=2.1, resolve=0.7, connect=0.7, tls=0.7, greet=0.7, auth=0.7, select=0.9, leave=0.1)
 LONGEST_SECONDS: Final = PATIENCE.total + PATIENCE.leave + 0.5
 """No check may take longer, whatever it meets; half a second is for a busy machine."""
 

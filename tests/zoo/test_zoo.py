@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from app.model import Encryption, Protocol
 from tests.fakes.behaviour import Behaviour
 from tests.fakes.zoo import ZOO, list_cases
 from tests.zoo.faults import list_faults
@@ -18,5 +19,8 @@ async def test_bad_server_gets_its_code(behaviour: Behaviour, grounds: Ground) -
 
 
 def test_the_zoo_is_large_and_each_has_a_name_of_its_own() -> None:
-    assert len({behaviour.name for behaviour in ZOO}) == len(ZOO)
-    assert len(list(list_cases())) >= len(ZOO)
+    assert len({behaviour.name for behaviour in ZOO}) == len(ZOO) >= 45
+    met = {(scene.protocol, scene.encryption) for _, scene, _ in list_cases()}
+    assert met == {(protocol, way) for protocol in Protocol for way in Encryption}
+    for protocol, way in met:
+        assert sum((scene.protocol, scene.encryption) == (protocol, way) for _, scene, _ in list_cases()) >= 45

@@ -1,0 +1,70 @@
+"""However many bad servers are met, memory and open files stay as they were."""
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.codes import Code
+from app.login.trace import Deadlines
+from tests.fakes.behaviour import Behaviour, Scene
+from tests.fakes.zoo import ZOO, list_cases
+from tests.zoo.keeper import Ground, look
+
+ROUNDS = 200
+WARM_UP = 40
+IN_A_ROUND = 10
+IMPATIENCE = Deadlines(total=0.2, tls=0.08, greet=0.08, auth=0.08, select=0.08, leave=0.02)
+"""What comes of a round does not matter here, so it need not wait."""
+
+MOST_BYTES_GROWN = 3 * 512 * 1024
+"""Of 160 rounds with 10 checks and as many servers each: 1 KB a check would be seen."""
+MOST_OBJECTS_GROWN = 300
+
+
+def read_memory_bytes() -> int:
+    """Return what is resident, once all that is free has been given back."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # glibc keeps what was freed, to have it at hand
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def count_open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def deal_rounds() -> list[Sequence[tuple[Behaviour, Scene, Code]]]:
+    """Deal all cases out in turn, so that every round is another mix and each case comes several times."""
+    floods = {"folders without end", "messages announced without end"}  # 8 MB each: they would be all of the time
+    cases = [case for case in list_cases() if case[0].name not in floods]
+    step = 37  # shares no factor with the count, as the next line sees to
+    while len(cases) % step == 0:
+        cases.pop()
+    order = [cases[index * step % len(cases)] for index in range(len(cases))]
+    return [
+        [order[(number * IN_A_ROUND + place) % len(order)] for place in range(IN_A_ROUND)] for number in range(ROUNDS)
+    ]
+
+
+@pytest.mark.usefixtures("calm")
+async def test_memory_and_open_files_are_flat_over_many_rounds(grounds: Ground) -> None:
+    hasty = replace(grounds, tools=replace(grounds.tools, deadlines=IMPATIENCE))
+    rounds = deal_rounds()
+    assert {behaviour.name for cases in rounds for behaviour, _, _ in cases} >= {each.name for each in ZOO[:40]}
+    for cases in rounds[:WARM_UP]:
+        await asyncio.gather(*[look(*case, hasty) for case in cases])
+    await asyncio.sleep(0.1)
+    memory, files, objects = read_memory_bytes(), count_open_files(), len(gc.get_objects())
+    for cases in rounds[WARM_UP:]:
+        await asyncio.gather(*[look(*case, hasty) for case in cases])
+    await asyncio.sleep(0.1)
+    grown = read_memory_bytes() - memory
+    assert count_open_files() <= files
+    assert len(gc.get_objects()) - objects <= MOST_OBJECTS_GROWN
+    assert grown <= MOST_BYTES_GROWN
