@@ -72,6 +72,14 @@ async def test_an_older_attempt_of_the_same_worker_changes_nothing(space: Space)
     assert new.attempt == 2
 
 
+async def test_a_row_is_recorded_by_its_worker_alone(space: Space) -> None:
+    request_id = await space.add([make_row(1)])
+    worker = uuid4()
+    (claimed,) = await space.claim(request_id, worker)
+    assert await space.end(uuid4(), ended(claimed)) == []
+    assert await space.end(worker, ended(claimed)) == [request_id]
+
+
 async def test_the_same_record_twice_counts_once(space: Space) -> None:
     request_id = await space.add(make_rows(2))
     worker = uuid4()

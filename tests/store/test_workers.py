@@ -149,18 +149,18 @@ async def test_rows_are_due_when_their_time_has_come(space: Space) -> None:
 
 
 async def test_a_row_that_somebody_holds_keeps_no_sweep_waiting(space: Space) -> None:
-    request_id = await space.add(make_rows(2))
-    worker = await hire(space)
-    await space.end(worker, *[waiting(row, -1) for row in await space.claim(request_id, worker)])
-    async with space.db.acquire() as other, other.transaction():
-        await other.execute("SELECT row FROM request_rows WHERE request_id = $1 AND row = 1 FOR UPDATE", request_id)
-        async with space.db.acquire() as sweeper:
-            await sweeper.execute("SET statement_timeout = '3s'")
+    request_id = await space.add(make_rows(4))
+    worker, gone = await hire(space), uuid4()
+    await space.end(worker, *[waiting(row, -1) for row in await space.claim(request_id, worker, 2)])
+    await space.claim(request_id, gone, 2)
+    async with space.db.acquire() as other, other.transaction(), space.db.acquire() as sweeper:
+        await other.execute("SELECT FROM request_rows WHERE request_id = $1 AND row IN (1, 3) FOR UPDATE", request_id)
+        async with sweeper.transaction():
+            await sweeper.execute("SET LOCAL statement_timeout = '3s'")
             assert await make_due(sweeper) == [request_id]
-            await leave_worker(sweeper, worker)
-            assert await free_rows(sweeper) == 0
-            await sweeper.execute("RESET statement_timeout")
-    assert [row.row for row in await space.claim(request_id, worker)] == [2]
+            assert await free_rows(sweeper) == 1
+    assert [row.row for row in await space.claim(request_id, worker)] == [2, 4]
+    assert await free_rows(space.db) == 1
 
 
 async def test_a_request_is_for_every_worker_that_does_not_drain_it_yet(space: Space) -> None:
