@@ -102,4 +102,5 @@ def kind_of(value: object) -> str:
 
 def quote(text: str) -> str:
     """Return a text in quotation marks, cut where it is long."""
-    return f'"{text[:80]}…"' if len(text) > 80 else f'"{text}"'
+    shown = text if text.isprintable() else CONTROL.sub(" ", NOT_STORED.sub("\ufffd", text))
+    return f'"{shown[:80]}…"' if len(shown) > 80 else f'"{shown}"'
