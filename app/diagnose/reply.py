@@ -13,7 +13,7 @@ from typing import Final
 
 from app.model import FailureKind, Protocol, Reply, Stage
 
-READ_CHARACTERS: Final = 800
+READ_CHARACTERS: Final = 600
 """What a server has to say stands at the beginning; the rest costs time."""
 
 _TAGS: Final = re.compile(r"<(?!doctype|html)/?[a-z][^<>]{0,200}>", re.IGNORECASE)
