@@ -1,7 +1,8 @@
-"""I/O: a file of mailboxes: CSV, a JSON array, or JSON lines; told apart by their first character."""
+"""I/O: a file of mailboxes: CSV with the headers of any tool, a JSON array, or JSON lines.
 
-import csv
-import io
+They are told apart by their first character.
+"""
+
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,14 @@ def _words(error: Exception) -> str:
 
 
 def _read_sheet(path: Path, body: bytes) -> list[Json]:
+    from app.intake.body import BodyError
+    from app.intake.sheet import open_sheet, split_sheet
+
     try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise CommandError(f"{path}: not UTF-8 text; save the sheet as CSV UTF-8", EXIT_USAGE) from None
-    separator = max(",;\t|", key=text.partition("\n")[0].count)
-    return [
-        {name: cell for name, cell in line.items() if name and cell}
-        for line in csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-    ]
+        lines = list(split_sheet(open_sheet(body)))
+    except BodyError as error:
+        raise CommandError(f"{path}: {error}", EXIT_USAGE) from None
+    for line in lines:
+        if line.error is not None:
+            raise CommandError(f"{path}: {line.error.message}", EXIT_USAGE)
+    return [line.record for line in lines]

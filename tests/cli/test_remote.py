@@ -167,7 +167,10 @@ async def test_rows_come_from_standard_input_in_any_form(stub: Stub) -> None:
         ("[1]", "entry 1 is not an object"),
         ("[", "JSON"),
         ("[]", "no rows"),
-        ("", "no rows"),
+        ("", "is empty"),
+        ("email,password\n", "has no rows"),
+        ("sales@example.com,hunter2\n", "No column of the first line is known"),
+        ('email,password\nsales@example.com,"hunter2\n', "Row 1 (line 2 of the sheet) cannot be read at smtpPassword"),
         ('{"a": 1}\n[]', "line 2: not an object"),
         ('{"a": 1}\n{', "line 2"),
         ("[" * 100_000, "nested too deeply"),
@@ -179,6 +182,21 @@ async def test_files_that_cannot_be_read_are_told(stub: Stub, text: str, words: 
     assert words in ended.err
     assert ended.err.startswith("bulk-connect: ")
     assert stub.asked == []
+
+
+async def test_a_sheet_with_the_headers_of_another_tool_is_sent_as_fields(stub: Stub) -> None:
+    text = "\ufeffEmail;App Password;SMTP Host;Cost centre\nsales@example.com;a,b;smtp.example.com;4711\n"
+    await call(stub, "connect", "-", text=text)
+    assert json.loads(stub.asked[0][3]) == [
+        {
+            "smtpEmailAddress": "sales@example.com",
+            "imapEmailAddress": "sales@example.com",
+            "smtpPassword": "a,b",
+            "imapPassword": "a,b",
+            "smtpHost": "smtp.example.com",
+            "Cost centre": "4711",
+        }
+    ]
 
 
 async def test_a_service_that_refuses_is_told_in_its_words(stub: Stub, file: Path) -> None:
