@@ -10,9 +10,10 @@ probe at a time, until it answers again.
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.codes import Code
+from app.model import Encryption
 
 START_LIMIT: Final = 10
 MOST: Final = 400
@@ -83,6 +84,9 @@ _SIGNALS: Final = {
     Code.AUTH_NO_ANSWER: Signal.SILENT,
     Code.TEMPORARY_SERVER_ERROR: Signal.TROUBLE,
 }
+Way: TypeAlias = tuple[int, Encryption]
+"""Where and how a host is spoken to: port and encryption."""
+
 _OF_THE_PORT: Final = frozenset({Code.CONNECTION_REFUSED, Code.CONNECTION_CLOSED, Code.CONNECTION_TIMEOUT})
 
 
@@ -116,7 +120,7 @@ class Gate:
     last_used_at: float = 0.0
     refusals: deque[float] = field(default_factory=lambda: deque(maxlen=50))
     _logins: deque[float] = field(default_factory=lambda: deque(maxlen=600))
-    _good_ports: set[int] = field(default_factory=set)
+    _good_ways: set[Way] = field(default_factory=set)
     _pause: float = FIRST_PAUSE_SECONDS
     _hold: float = FIRST_HOLD_SECONDS
     _ceiling_at: float = 0.0
@@ -168,25 +172,25 @@ class Gate:
         """
         if self.bad is None or self._is_stale(now):
             return None
-        if not self._good_ports:
+        if not self._good_ways:
             patience_seconds = min(patience_seconds, STRANGER_SECONDS)
         is_over = now - self.bad_since >= patience_seconds and self.room(now) == 0
         return (self.shut or self.bad) if is_over else None
 
-    def knows(self, port: int) -> bool:
-        """Tell whether logins were answered on a port."""
-        return port in self._good_ports
+    def knows(self, way: Way) -> bool:
+        """Tell whether logins were answered that way."""
+        return way in self._good_ways
 
-    def observe(self, code: Code, port: int, now: float) -> None:
+    def observe(self, code: Code, way: Way, now: float) -> None:
         """Learn from how a check ended, after it gave its turn back."""
         signal = read_signal(code)
-        if code in _OF_THE_PORT and self._good_ports and port not in self._good_ports:
-            return  # a port that is not in use tells nothing of one that is
+        if code in _OF_THE_PORT and self._good_ways and way not in self._good_ways:
+            return  # a port that is not in use, or not for that encryption, tells nothing of one that is
         if signal is Signal.NEUTRAL:
             self.bad, self._silences = None, 0
         elif signal in {Signal.GOOD, Signal.REFUSED_LOGIN}:
             self.bad = None
-            self._note_answer(port, now)
+            self._note_answer(way, now)
             if signal is Signal.GOOD:
                 self._grow(now)
             else:
@@ -222,9 +226,9 @@ class Gate:
         self.limit, self._pause = min(self.limit, float(START_LIMIT)), FIRST_PAUSE_SECONDS
         self.rate = 0.0
 
-    def _note_answer(self, port: int, now: float) -> None:
+    def _note_answer(self, way: Way, now: float) -> None:
         self._logins.append(now)
-        self._good_ports.add(port)
+        self._good_ways.add(way)
         self._silences = 0
         if self._is_probing:
             # So many logins, and then none for so long: that is what it bears.
@@ -296,10 +300,10 @@ class Gate:
 
     def _note_refusal(self, code: Code, now: float) -> None:
         refusals = self.count_refusals(now, FUSE_SECONDS)
-        if refusals >= REFUSALS_BEFORE_CARE and self._good_ports and not self.is_big:
+        if refusals >= REFUSALS_BEFORE_CARE and self._good_ways and not self.is_big:
             self._fuse = refusals
             self._shut(Code.IP_BLOCKED, now)
-        elif code is Code.CONNECTION_REFUSED and not self._good_ports:
+        elif code is Code.CONNECTION_REFUSED and not self._good_ways:
             self.limit = max(2.0, self.limit / 2)  # nothing listens there: no reason to wait, none to press
         else:
             self._back_off(now)
@@ -308,7 +312,7 @@ class Gate:
         self._silences += 1
         if (
             self._silences >= 2
-            and self._good_ports
+            and self._good_ways
             and not self.is_big
             and self.count_refusals(now, FUSE_SECONDS) >= REFUSALS_BEFORE_CARE
         ):

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from app.codes import Code
-from app.gate import START_LIMIT, Gate
+from app.gate import START_LIMIT, Gate, Way
 from app.model import Protocol
 
 TURN_SECONDS: Final = 2.0
@@ -77,10 +77,10 @@ class Pace:
         gate = self._gates.get((door, protocol))
         return gate.hopeless(self._now(), self._patience_seconds) if gate is not None else None
 
-    def knows(self, door: str, protocol: Protocol, port: int) -> bool:
-        """Tell whether logins were answered there, so that silence or a refusal is no matter of a wrong port."""
+    def knows(self, door: str, protocol: Protocol, way: Way) -> bool:
+        """Tell whether logins were answered there, so that silence or a refusal is no matter of wrong settings."""
         gate = self._gates.get((door, protocol))
-        return gate is not None and gate.knows(port)
+        return gate is not None and gate.knows(way)
 
     def describe(self) -> list[dict[str, object]]:
         """Return what is known of each gate, for the debug view."""
@@ -140,11 +140,11 @@ class Pace:
             gate.in_use -= 1
             freed.set()
 
-    def observe(self, door: str, protocol: Protocol, code: Code, port: int) -> None:
+    def observe(self, door: str, protocol: Protocol, code: Code, way: Way) -> None:
         """Learn from how a check at a host ended, after its turn."""
         gate = self._gates.get((door, protocol))
         if gate is not None:
-            gate.observe(code, port, self._now())
+            gate.observe(code, way, self._now())
 
     def _room_for_rows(self, gate: Gate, now: float) -> int:
         if gate.hopeless(now, self._patience_seconds):

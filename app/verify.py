@@ -182,11 +182,13 @@ async def _walk(errand: _Errand) -> SideVerdict:
             spent_seconds += loop.time() - began_at
         dials += 1
         diagnosis = diagnose_checked(checked, provider=task.provider, is_token=errand.is_token)
-        kit.pace.observe(door, protocol, diagnosis.code, server.port)
+        kit.pace.observe(door, protocol, diagnosis.code, (server.port, server.encryption))
         if first is None:
             checked = _add_resolve_ms(checked, resolve_ms)
             first = (checked, diagnosis)
-            is_known_way = diagnosis.code in _REFUSES_US and kit.pace.knows(door, protocol, server.port)
+            # Known by port and encryption: STARTTLS where TLS is spoken from the first byte is silence too.
+            way = (server.port, server.encryption)
+            is_known_way = diagnosis.code in _REFUSES_US and kit.pace.knows(door, protocol, way)
             if checked.failure is None or checked.trace.sent_credentials or not task.auto_correct or is_known_way:
                 break
             candidates = list_corrections(protocol, server, checked.failure, preset)
