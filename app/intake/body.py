@@ -73,9 +73,12 @@ def read_records(records: Sequence[dict[str, object]]) -> Iterator[list[Row]]:
         yield [read_row(record, number) for number, record in enumerate(part, start + 1)]
 
 
-def mark_duplicates(rows: Iterable[Row]) -> list[Row]:
-    """Mark rows whose mailbox came before in the request; invalid rows count for nothing."""
-    first: dict[str, int] = {}
+def mark_duplicates(rows: Iterable[Row], first: dict[str, int] | None = None) -> list[Row]:
+    """Mark rows whose mailbox came before in the request; invalid rows count for nothing.
+
+    Slice by slice, give every call the same `first`: it remembers the mailboxes so far.
+    """
+    first = {} if first is None else first
     marked = []
     for row in rows:
         earlier = 0 if row.errors else first.setdefault(login_key(row.email), row.row)

@@ -139,6 +139,13 @@ def test_the_same_mailbox_twice_is_marked_and_the_first_one_stands() -> None:
     assert [row.duplicate_of for row in marked] == [0, 0, 0, 2, 0, 2]
 
 
+def test_duplicates_are_found_across_slices() -> None:
+    first: dict[str, int] = {}
+    records: list[dict[str, object]] = [dict(GOOD) for _ in range(SLICE_ROWS + 1)]
+    marked = [row for part in read_records(records) for row in mark_duplicates(part, first)]
+    assert [row.duplicate_of for row in marked] == [0, *[1] * SLICE_ROWS]
+
+
 def test_unknown_columns_are_listed_as_they_were_first_seen() -> None:
     records: list[dict[str, object]] = [{**GOOD, "B": 1}, {**GOOD, "A": 1, "B": 2}, {**GOOD, "old password": "x"}]
     assert list_columns(row for part in read_records(records) for row in part) == ["B", "A"]
