@@ -12,6 +12,7 @@ from app.intake.body import SLICE_ROWS, BodyError, list_columns
 from app.intake.columns import Use
 from app.intake.sheet import MOST_LINES, SEPARATORS, open_sheet, read_sheet, split_sheet
 from app.model import Row, Secret
+from app.text import guard_cell
 
 HEADER = "email,password,smtp_host,fromName,Seat"
 GOOD = "sales@gmail.com,hunter2,smtp.gmail.com,Sales,north"
@@ -197,6 +198,15 @@ def test_no_cell_is_printed_with_a_sheet() -> None:
     sheet = open_sheet(f"{HEADER}\n{GOOD}\n".encode())
     (line,) = split_sheet(sheet)
     assert "hunter2" not in repr(sheet) + repr(line)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="'=+-@\tab", min_size=1, max_size=6))
+def test_what_a_report_guarded_comes_back_as_it_was(cell: str) -> None:
+    out = io.StringIO()
+    csv.writer(out).writerows([["emailAddress", "password", "Seat"], ["sales@gmail.com", "x", guard_cell(cell)]])
+    (line,) = split_sheet(open_sheet(out.getvalue().encode()))
+    assert line.record["Seat"] == cell
 
 
 _CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=8)
