@@ -24,7 +24,7 @@ class WorkerContext:
 
     `checks`: the checks in flight, each with its request's id and its row. `draining`: the requests it claims rows of,
     each with its drain. `claims`: when each claim that has not come back began. `beats_since`: since when its heart
-    beats without a gap.
+    beats without a gap. `writing`: reports that it writes unasked.
     """
 
     id: UUID
@@ -41,6 +41,7 @@ class WorkerContext:
     checks: dict[asyncio.Task[None], tuple[UUID, int]] = field(default_factory=dict)
     draining: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     drains: set[asyncio.Task[None]] = field(default_factory=set)
+    writing: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
     claims: dict[object, float] = field(default_factory=dict)
     beats_since: float | None = None
     beat_at: float = 0.0

@@ -115,9 +115,11 @@ async def _finish(worker: WorkerContext) -> None:
 
 
 async def _let_end(worker: WorkerContext, seconds: float) -> None:
-    """Wait until no check is in flight and no claim is on its way."""
+    """Wait until no check is in flight, no claim on its way and no report half written."""
     ends_at = time.monotonic() + seconds
-    while (busy := {*worker.checks, *worker.draining.values()}) and time.monotonic() < ends_at:
+    while (
+        busy := {*worker.checks, *worker.draining.values(), *worker.writing.values()}
+    ) and time.monotonic() < ends_at:
         await asyncio.wait(busy, timeout=ends_at - time.monotonic())
 
 
@@ -149,7 +151,7 @@ async def _seek(worker: WorkerContext) -> None:
     for request_id in drains:
         _drain_here(worker, request_id)
     for request_id in reports:
-        await reporting.write_report(worker.db, worker.reports, request_id)
+        _write_here(worker, request_id)
 
 
 def _drain_here(worker: WorkerContext, request_id: UUID) -> None:
@@ -157,6 +159,18 @@ def _drain_here(worker: WorkerContext, request_id: UUID) -> None:
     task = asyncio.create_task(draining.drain_request(worker, request_id))
     worker.drains.add(task)
     task.add_done_callback(worker.drains.discard)
+
+
+def _write_here(worker: WorkerContext, request_id: UUID) -> None:
+    """Begin to write a report in this process, one that is long in the making only once."""
+    if request_id not in worker.writing:
+        task = worker.writing[request_id] = asyncio.create_task(_write_report(worker, request_id))
+        task.add_done_callback(lambda _: worker.writing.pop(request_id))
+
+
+async def _write_report(worker: WorkerContext, request_id: UUID) -> None:
+    with contextlib.suppress(StoreError):  # the sweep comes back to it
+        await reporting.write_report(worker.db, worker.reports, request_id)
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -188,8 +202,7 @@ def _make_arq_worker(worker: WorkerContext) -> ArqWorker:
         await draining.drain_request(worker, UUID(request_id))
 
     async def write(_ctx: dict[str, Any], request_id: str) -> None:
-        with contextlib.suppress(StoreError):
-            await reporting.write_report(worker.db, worker.reports, UUID(request_id))
+        await _write_report(worker, UUID(request_id))
 
     return ArqWorker(
         functions=[func(cast(Any, drain), name=DRAIN_REQUEST), func(cast(Any, write), name=WRITE_REPORT)],

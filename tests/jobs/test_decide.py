@@ -143,6 +143,16 @@ def test_logins_are_used_up_after_two_that_nobody_answered_or_three_in_all() -> 
     assert is_interrupted(claim(imap_login_count=4), IMAP)
 
 
+def test_a_side_that_found_no_turn_comes_back_when_there_may_be_one_and_was_no_try() -> None:
+    record = decide(claim(), RowVerdict(None, None, {SMTP: 4.0, IMAP: 2.0}), {}, TERMS, 1)
+    assert (record.state, record.due_at, record.is_put_off) == (RowState.WAITING, NOW + timedelta(seconds=5), 1)
+    assert (record.smtp_open, record.imap_open, record.smtp_login_back, record.imap_answered) == (True, True, 1, 1)
+    half = decide(claim(), RowVerdict(verdict(SMTP, Code.OK), None, {IMAP: 2.0}), {}, TERMS, 1)
+    assert (half.state, half.smtp_open, half.imap_open, half.is_put_off) == (RowState.WAITING, False, True, 0)
+    tries = decide(claim(attempt=5, put_off_count=3), both(Code.OK, Code.OK), {}, TERMS, 1)
+    assert [side.attempts for side in tries.sides] == [2, 2]
+
+
 def test_an_interrupted_side_is_our_fault_and_ends() -> None:
     result = interrupted_result(IMAP, SIDE)
     assert (result.code, result.fault, result.is_retryable, result.host) == (

@@ -15,6 +15,7 @@ from app.enqueue import QUEUE_NAME
 from app.model import Counts, Encryption, Protocol, Side
 from app.seal import Keyring, new_key_text
 from app.store.checks import claim_rows
+from app.store.db import Unavailable
 from app.store.rows import list_row_results
 from app.verify import Kit
 from jobs import drain_request as draining
@@ -247,6 +248,28 @@ async def test_a_row_with_no_side_left_open_ends_without_a_login(space: Space, s
     await one.drain(request_id)
     assert (await codes_of(space, request_id))[0] == "failed"
     assert servers.asked["later-1@example.com"] == 1
+
+
+async def test_rows_whose_settled_sides_cannot_be_read_go_back_unchecked(
+    space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await space.add([box(servers, 1, smtp="wrong", imap="later"), box(servers, 2)])
+    one: Hands = await hands()
+    await one.drain(request_id)
+    await space.db.execute("UPDATE request_rows SET state = 'queued', due_at = NULL WHERE state = 'waiting'")
+
+    async def be_away(*_: Any) -> Any:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(draining, "list_settled_sides", be_away)
+        await one.drain(request_id)
+    row = await space.row(request_id)
+    assert (row["state"], row["imap_login_count"], row["imap_open"], row["smtp_open"]) == ("queued", 1, True, False)
+    assert one.worker.slots.free == 20
+    await one.drain(request_id)
+    assert await codes_of(space, request_id) == ("failed", "invalid_credentials", "ok")
+    assert servers.asked["wrong-1@example.com"] == 1
 
 
 async def test_a_defect_in_a_check_gives_the_row_back_and_not_without_end(

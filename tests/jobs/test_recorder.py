@@ -10,9 +10,11 @@ import pytest
 
 from app.model import Counts
 from app.seal import Keyring
-from app.store.db import new_id, open_pool
+from app.store.checks import record_results
+from app.store.db import StoreError, Unavailable, new_id, open_pool
 from app.store.migrate import migrate
 from app.store.workspaces import insert_workspace
+from jobs import recorder as recording
 from jobs.recorder import BLOCK, Recorder
 from tests.jobs.outage import Outage
 from tests.store.ledger import Space, ended, make_rows, side_result
@@ -72,6 +74,24 @@ async def test_a_record_that_cannot_be_written_takes_no_other_with_it(space: Spa
     assert await book.recorder.flush(10)
     found = {number: (await space.row(request_id, number))["state"] for number in range(1, 6)}
     assert found == {1: "done", 2: "done", 3: "checking", 4: "checking", 5: "done"}
+
+
+async def test_a_block_with_a_bad_record_is_held_too_while_postgresql_is_away(
+    space: Space, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await space.add(make_rows(2))
+    answers = [StoreError("a bad record"), Unavailable("away"), Unavailable("away")]
+
+    async def answer(*words: Any) -> list[UUID]:
+        if answers:
+            raise answers.pop(0)
+        return await record_results(*words)
+
+    monkeypatch.setattr(recording, "record_results", answer)
+    for claimed in await space.claim(request_id, book.worker_id):
+        book.recorder.add(ended(claimed))
+    assert await book.recorder.flush(10)
+    assert (await space.read(request_id)).counts == Counts(total=2, connected=2)
 
 
 async def test_results_outlive_a_postgresql_that_goes_and_comes_and_are_written_once(

@@ -160,6 +160,18 @@ async def test_requests_and_reports_are_found_though_every_bell_is_lost(
     assert (await space.read(request_id)).counts == Counts(total=40, connected=40)
 
 
+async def test_rows_that_were_told_later_are_tried_again_when_they_are_due(
+    space: Space, servers: Counting, line: Line
+) -> None:
+    await line.start_worker("first")
+    request_id = await space.add([box(servers, 1, "later"), box(servers, 2)])
+    await until(connected(space, request_id, 1))
+    await space.db.execute("UPDATE request_rows SET due_at = now() WHERE state = 'waiting'")
+    assert await until(ended(space, request_id)) < 8
+    assert (await space.read(request_id)).counts == Counts(total=2, connected=2)
+    assert servers.asked["later-1@example.com"] == 4
+
+
 async def test_a_worker_does_without_redis_altogether(space: Space, servers: Counting, line: Line) -> None:
     line.environ["REDIS_URL"] = "unix:///nowhere/valkey.sock"
     await line.start_worker("alone")
