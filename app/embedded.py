@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
-from app.folder import read_holder, take_lock, write_holder
+from app.folder import SOCKETS_PREFIX, read_holder, take_lock, write_holder
 from app.launch import Command, Launcher, find_program, find_wheel, major_version
 from app.seal import new_key_text
 
@@ -141,7 +141,7 @@ def start(data_dir: Path, programs: Programs | None = None) -> Embedded:
     lock = take_lock(data_dir, STOP_SECONDS)
     if lock is None:
         raise FolderBusyError(f"{data_dir} is in use by another bulk-connect; stop it, or use --data-dir")
-    sockets = Path(tempfile.mkdtemp(prefix="bulk-connect-"))
+    sockets = Path(tempfile.mkdtemp(prefix=SOCKETS_PREFIX))
     servers: list[Server] = []
     try:
         launch = Launcher(lock, data_dir)
@@ -163,7 +163,8 @@ def start(data_dir: Path, programs: Programs | None = None) -> Embedded:
         Embedded("", "", tuple(servers), data_dir, lock, sockets).stop()
         raise
     running._lock, running._sockets = lock, sockets
-    write_holder(lock, {"database_url": running.database_url, "redis_url": running.redis_url})
+    about = {"database_url": running.database_url, "redis_url": running.redis_url, "sockets": str(sockets)}
+    write_holder(lock, about)
     return running
 
 
@@ -208,6 +209,12 @@ def read_key_file(data_dir: Path) -> str:
 def _init_cluster(programs: Programs, cluster: Path, launch: Launcher) -> None:
     if (cluster / "PG_VERSION").exists():
         return
+    for other in sorted(cluster.parent.glob("pg*/PG_VERSION")):
+        if not other.parent.suffix:
+            raise EmbeddedError(
+                f"{other.parent} holds data of PostgreSQL {other.read_text().strip()}, which {programs.postgres} cannot"
+                " read: use that version, or another --data-dir"
+            )
     making = cluster.with_name(cluster.name + ".new")
     shutil.rmtree(making, ignore_errors=True)
     command: Command = [programs.initdb, "-D", making, "-U", "bulk_connect", "-A", "trust"]

@@ -3,16 +3,20 @@
 The lock is the kernel's (flock(2)) on `data_dir/lock`; servers that inherit the open file hold it too, so it is free
 only when all of them are gone, however they went. What stands in the file counts only while somebody holds it:
 
-    {"pid": 4711, "database_url": "postgresql://...", "redis_url": "unix://..."}
+    {"pid": 4711, "database_url": "postgresql://...", "redis_url": "unix://...", "sockets": "/tmp/bulk-connect-..."}
 """
 
+import contextlib
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
+
+SOCKETS_PREFIX: Final = "bulk-connect-"
 
 
 def take_lock(data_dir: Path, patience_seconds: float) -> IO[str] | None:
@@ -29,7 +33,7 @@ def take_lock(data_dir: Path, patience_seconds: float) -> IO[str] | None:
                 continue
             lock.close()
             return None
-        lock.truncate(0)
+        _sweep_up(lock)
         return lock
 
 
@@ -53,6 +57,16 @@ def read_holder(data_dir: Path) -> dict[str, str] | None:
             return None  # the lock was free: what stands there is left from a crash
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _sweep_up(lock: IO[str]) -> None:
+    """Remove the folder of sockets that a holder left behind when it was killed."""
+    lock.seek(0)
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        sockets = Path(json.load(lock)["sockets"])
+        if sockets.name.startswith(SOCKETS_PREFIX):
+            shutil.rmtree(sockets, ignore_errors=True)
+    lock.truncate(0)
 
 
 def _is_alive(pid: int) -> bool:

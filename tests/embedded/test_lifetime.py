@@ -63,6 +63,7 @@ async def test_servers_of_a_killed_supervisor_end_and_the_next_start_goes_on(fol
         attached = embedded.attach(folder)
         assert attached is not None
         await note(attached, "before")
+        sockets = Path(attached.redis_url.removeprefix("unix://")).parent
         process.kill()
         if is_looked_at:
             process.wait()
@@ -70,6 +71,7 @@ async def test_servers_of_a_killed_supervisor_end_and_the_next_start_goes_on(fol
             await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with running(folder) as servers:
             assert not any(map(is_alive, pids))
+            assert not sockets.exists()
             assert await notes(servers) == (["before"], ["before"])
     wait_until_gone(*pids)
 

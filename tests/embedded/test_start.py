@@ -1,6 +1,7 @@
 """Servers of our own start as the right user, for nobody else to enter, and say why when they cannot."""
 
 import os
+import shutil
 import stat
 import subprocess
 from dataclasses import replace
@@ -37,6 +38,18 @@ async def test_the_leftover_of_another_version_holds_nobody_up(folder: Path) -> 
     (old / "postmaster.pid").write_text("1\n/data\n0\n5432\n\n\n\nready\n")
     with running(folder) as servers:
         await note(servers, "here")
+
+
+def test_data_of_another_version_are_not_passed_over_in_silence(folder: Path) -> None:
+    (folder / "pg14").mkdir(parents=True)
+    (folder / "pg14" / "PG_VERSION").write_text("14\n")
+    with pytest.raises(
+        embedded.EmbeddedError, match=r"pg14 holds data of PostgreSQL 14, which .* cannot read: use that"
+    ):
+        embedded.start(folder)
+    shutil.rmtree(folder / "pg14")
+    with running(folder) as servers:
+        assert servers.died() == ""
 
 
 def test_a_server_that_would_not_start_says_where_its_words_are(folder: Path) -> None:
