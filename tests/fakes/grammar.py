@@ -160,6 +160,14 @@ GRAMMAR: Final = (
         Code.OK,
         1,
     ),
+    Behaviour("offers without its name", _offers(b"250-\r\n250 AUTH PLAIN LOGIN\r\n", b""), Code.OK, None, 1),
+    Behaviour(
+        "half a line after the last one",
+        lambda scene: [*_until_offers(scene, scene.offers(scene.logins) + b"25-"), *scene.inside()[-2:], *scene.look()],
+        Code.OK,
+        None,
+        1,
+    ),
     Behaviour(
         "offers with tabs and blanks",
         _offers(
