@@ -141,9 +141,12 @@ class _Check:
             addresses, self._login.server.port, tools.egress, trail.seconds_left(Stage.CONNECT)
         )
         session = self._session = self._open_session(sock, trail)
-        await session.secure(tools.tls.verify)
+        context = tools.tls.verify[self._login.protocol]
+        await session.secure(context)
         await session.greet()
         self._reply = await session.log_in()
+        if session.tls is not None:
+            context.keep_session(session.tls)
         await session.look(self._address if tools.probe_sender else "")
 
     def _open_session(self, sock: socket.socket, trail: Trail) -> SmtpSession | ImapSession:

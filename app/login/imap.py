@@ -120,6 +120,11 @@ class ImapSession:
             self._wire.send_all(self._goodbye)
         await self._goodbye.wait()
 
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS of the connection; None in clear."""
+        return self._wire.link.get_extra_info("ssl_object") if self._wire.link is not None else None
+
     def abort(self) -> None:
         """Hang up, at whatever point this is."""
         self._wire.abort()

@@ -129,6 +129,11 @@ class SmtpSession:
         if not self._is_mute:
             await self._wire.ask(b"QUIT")
 
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS of the connection; None in clear."""
+        return self._link.get_extra_info("ssl_object") if self._link is not None else None
+
     def abort(self) -> None:
         """Hang up, at whatever point this is."""
         if self._link is not None:

@@ -33,10 +33,12 @@ async def test_deadlines_are_the_operators() -> None:
 
 def test_certificates_are_always_verified(authority: Authority) -> None:
     contexts = open_contexts(str(authority.ca_file))
-    assert contexts.verify.verify_mode is ssl.CERT_REQUIRED
-    assert contexts.verify.check_hostname
-    assert contexts.verify.minimum_version is ssl.TLSVersion.TLSv1_2
-    assert len(contexts.verify.get_ca_certs()) == len(open_contexts().verify.get_ca_certs()) + 1
+    for protocol in Protocol:
+        assert contexts.verify[protocol].verify_mode is ssl.CERT_REQUIRED
+        assert contexts.verify[protocol].check_hostname
+        assert contexts.verify[protocol].minimum_version is ssl.TLSVersion.TLSv1_2
+        trusted = contexts.verify[protocol].get_ca_certs()
+        assert len(trusted) == len(open_contexts().verify[protocol].get_ca_certs()) + 1
 
 
 def test_missing_authority_is_an_error_at_the_start() -> None:
@@ -60,7 +62,7 @@ def test_facts_of_a_refused_certificate(authority: Authority) -> None:
 
 
 def test_refused_certificates_are_remembered_for_a_while() -> None:
-    contexts = TlsContexts(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    contexts = TlsContexts({}, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     server, seen = Server("mail.example.com", 993, Encryption.SSL), Certificate(("a",), datetime.now(UTC))
     contexts.remember("192.0.2.1", server, 100.0, seen)
     assert contexts.recall("192.0.2.1", server, 101.0) is seen

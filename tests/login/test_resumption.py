@@ -1,0 +1,86 @@
+"""A server's last TLS session is taken up again, by the name that was verified, and for a while only."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.login import tls
+from app.login.tls import ResumingContext, open_contexts, read_facts
+from app.model import Protocol
+from tests.real.certificates import Authority
+
+
+@contextlib.asynccontextmanager
+async def greeting(authority: Authority, label: str, *names: str) -> AsyncIterator[int]:
+    pair = authority.issue(label, *names)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello\n")
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def call(context: ResumingContext, port: int, name: str) -> tuple[bool, tuple[str, ...]]:
+    """Return whether the session was taken up, and the names that the certificate is for."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
+    await reader.readline()
+    link = writer.get_extra_info("ssl_object")
+    context.keep_session(link)
+    _, certificate = read_facts(writer.transport)
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return bool(link.session_reused), certificate.names
+
+
+async def test_the_second_connection_takes_up_the_session_of_the_first(authority: Authority) -> None:
+    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
+    async with greeting(authority, "resumed", "mail.example.com") as port:
+        first, second, third = [await call(context, port, "mail.example.com") for _ in range(3)]
+    assert [first[0], second[0], third[0]] == [False, True, True]
+    assert first[1] == second[1] == ("mail.example.com",)
+
+
+async def test_another_name_is_verified_anew_on_the_same_server(authority: Authority) -> None:
+    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
+    async with greeting(authority, "two names", "mail.example.com") as port:
+        await call(context, port, "mail.example.com")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await call(context, port, "imap.example.com")
+
+
+async def test_protocols_share_no_sessions(authority: Authority) -> None:
+    contexts = open_contexts(str(authority.ca_file)).verify
+    async with greeting(authority, "apart", "mail.example.com") as port:
+        assert not (await call(contexts[Protocol.IMAP], port, "mail.example.com"))[0]
+        assert not (await call(contexts[Protocol.SMTP], port, "mail.example.com"))[0]
+
+
+async def test_a_session_grows_old(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
+    async with greeting(authority, "old", "mail.example.com") as port:
+        monkeypatch.setattr(tls, "KEEP_SESSION_SECONDS", -1.0)
+        assert not (await call(context, port, "mail.example.com"))[0]
+        assert not (await call(context, port, "mail.example.com"))[0]
+
+
+async def test_servers_beyond_count_do_not_fill_the_memory(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "MOST_SESSIONS", 1)
+    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
+    async with greeting(authority, "many", "a.example.com", "b.example.com") as port:
+        for name in ("a.example.com", "b.example.com"):
+            assert not (await call(context, port, name))[0]
+        assert (await call(context, port, "b.example.com"))[0]
+        assert not (await call(context, port, "a.example.com"))[0]
