@@ -84,8 +84,6 @@ def refusal(address: str, port: int, policy: Policy, usual_ports: Collection[int
         return "That is not an IP address."
     if any((str(form), port) in policy.own_listeners for form in (literal, *unwrap(literal))):
         return f"{address}, port {port}, is this service itself."
-    if any((str(form), port) in policy.own_listeners for form in (literal, *unwrap(literal))):
-        return f"{address}, port {port}, is this service itself."
     if any(_holds(network, literal) for network in policy.allow_networks):
         return ""
     for inner in unwrap(literal):

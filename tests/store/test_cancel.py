@@ -78,6 +78,17 @@ async def test_rows_that_come_back_later_are_cancelled_then(space: Space) -> Non
     assert await cancel_leftovers(space.db) == []
 
 
+async def test_leftovers_beside_rows_in_flight_do_not_close_the_request(space: Space) -> None:
+    request_id = await space.add(make_rows(2))
+    worker = uuid4()
+    first, second = await space.claim(request_id, worker)
+    await cancel_request(space.db, space.id, request_id)
+    await space.end(worker, handed_back(first))
+    assert await cancel_leftovers(space.db) == []
+    assert (await space.read(request_id)).counts == Counts(total=2, pending=1, cancelled=1)
+    assert await space.end(worker, ended(second)) == [request_id]
+
+
 async def test_cancel_and_records_at_once_lose_no_row(space: Space) -> None:
     for _ in range(5):
         request_id = await space.add(make_rows(60))
