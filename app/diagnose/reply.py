@@ -60,6 +60,8 @@ _NAMES_IMAP: Final = re.compile(r"imap", re.IGNORECASE)
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _STATUS: Final = re.compile(r"(?:^|[\s\[(\"'*>:])(NO|BAD|BYE|OK|PREAUTH)(?=$|[\s\]\",)])")
 _RESPONSE_CODE: Final = re.compile(r"\[([A-Z][A-Z-]{3,})(?: [^\]]*)?\]")
+_NEXT_LINE: Final = re.compile(r"\n[245]\d\d[ -](?: *[245]\.\d{1,3}\.\d{1,3} )?")
+"""SMTP says its numbers again on every line, in the middle of sentences."""
 _DOT_IN_NAME: Final = re.compile(r"(?<=[^\W\d])\.(?=\w)|(?<=\w)\.(?=[^\W\d])")
 """Rules take a dot for the end of a sentence; those in mail.example.com are none."""
 _NO_CODES: Final = frozenset({"CLOSED", "SSL", "ERRNO", "WINERROR", "CERTIFICATE_VERIFY_FAILED"})
@@ -123,7 +125,7 @@ def parse_raw(protocol: Protocol, raw: str, stage: Stage | None = None) -> Evide
     return Evidence(
         protocol,
         stage,
-        fold(raw),
+        fold(_NEXT_LINE.sub(" ", raw) if protocol is Protocol.SMTP else raw),
         code,
         enhanced[1] if enhanced else "",
         _find_status(raw) if protocol is Protocol.IMAP else "",

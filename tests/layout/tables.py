@@ -20,7 +20,7 @@ def render_settings() -> str:
 
 def render_codes() -> str:
     """Return the table of codes."""
-    lines = ["| code | means | tried again by itself | who must act |", "|---|---|---|---|"]
+    lines = ["| code | means | may pass by itself | who must act |", "|---|---|---|---|"]
     for code in Code:
         facts = FACTS[code]
         again = "yes" if facts.is_retryable else "no"
