@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
 from app.login.check import Tools, check_login, close_tools, open_tools
 from app.model import Encryption, Login, Protocol, Secret, Server, Stage
