@@ -118,6 +118,20 @@ async def count_rows_of_the_dead(line: Line, request_id: str) -> int:
     return sum(record["pid"] not in alive for record in found)
 
 
+async def test_a_report_whose_file_is_lost_is_written_again(
+    line: Line, caller: Caller, undisturbed: dict[str, Any]
+) -> None:
+    request_id, url = undisturbed["status"]["requestId"], undisturbed["status"]["reportURL"]
+    for path in line.folder.rglob(f"*{request_id}*.csv"):
+        path.unlink()
+    async with caller.session.get(url) as answer:
+        assert answer.status == 503
+        assert answer.headers["Retry-After"]
+        caller.answers.append(await answer.text())
+    status = await caller.wait(request_id, 30)
+    assert await caller.open_report(status["reportURL"]) == undisturbed["lines"]
+
+
 async def test_no_password_is_left_anywhere(
     town: Town, line: Line, caller: Caller, undisturbed: dict[str, Any], redis_url: str
 ) -> None:

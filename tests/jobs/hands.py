@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from app.reports import open_report_store
 from app.seal import Keyring
 from app.settings import Settings
 from app.store.db import new_id
+from app.store.rows import list_row_results
 from app.store.workers import beat
 from app.verify import Kit
 from jobs.context import WorkerContext
@@ -23,7 +25,10 @@ from jobs.drain_request import drain_request
 from jobs.recorder import Recorder
 from jobs.slots import Slots
 from tests.fakes.counting import Counting
-from tests.store.ledger import make_row
+from tests.store.ledger import Space, make_row
+
+Hire = Callable[..., Any]
+"""What the fixture `hands` gives: makes a worker of the test's process; its words are changes of settings."""
 
 
 @dataclass
@@ -96,3 +101,15 @@ def box(servers: Counting, number: int, kind: str = "good", **kinds: str) -> Row
 
 def boxes(servers: Counting, count: int, kinds: Sequence[str] = ("good",)) -> list[Row]:
     return [box(servers, number, kinds[number % len(kinds)]) for number in range(1, count + 1)]
+
+
+async def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    ends_at = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends_at
+        await asyncio.sleep(0.01)
+
+
+async def codes_of(space: Space, request_id: UUID, number: int = 1) -> tuple[str, str, str]:
+    (found,) = await list_row_results(space.db, request_id, after_row=number - 1, limit=1)
+    return (found.outcome, found.smtp.code if found.smtp else "", found.imap.code if found.imap else "")

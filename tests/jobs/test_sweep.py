@@ -1,7 +1,6 @@
 """The sweep: what the dead, lost bells and absent servers left undone is found; what the living do is left alone."""
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,10 +14,8 @@ from jobs.drain_request import drain_request
 from jobs.sweep import find_work, purge, sweep
 from jobs.write_report import write_report
 from tests.fakes.counting import Counting
-from tests.jobs.hands import Hands, box, boxes
+from tests.jobs.hands import Hands, Hire, box, boxes
 from tests.store.ledger import Space, ended, make_rows, waiting
-
-Hire = Callable[..., Any]
 
 
 async def silent_worker(space: Space, seconds: float = 11) -> UUID:
