@@ -27,6 +27,7 @@ class Counting:
     smtp_port: int = 0
     imap_port: int = 0
     delay_seconds: float = 0.2
+    reply_seconds: float = 0.0
     hosts: list[str] = field(default_factory=list)
     logins: dict[Login, list[str]] = field(default_factory=lambda: defaultdict(list))
     greeted: int = 0
@@ -52,9 +53,14 @@ class Counting:
 
 
 @contextlib.asynccontextmanager
-async def count_logins(delay_seconds: float = 0.2, hosts: int = 1) -> AsyncIterator[Counting]:
-    """Run the server on two ports of 127.0.0.1, and of as many addresses after it as there shall be hosts."""
-    book = Counting(delay_seconds=delay_seconds)
+async def count_logins(
+    delay_seconds: float = 0.2, hosts: int = 1, reply_seconds: float = 0.0
+) -> AsyncIterator[Counting]:
+    """Run the server on two ports of 127.0.0.1, and of as many addresses after it as there shall be hosts.
+
+    `reply_seconds`: what each answer takes besides, as if the way were long.
+    """
+    book = Counting(delay_seconds=delay_seconds, reply_seconds=reply_seconds)
     tasks: set[asyncio.Task[None]] = set()
 
     async def guarded(talk: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
@@ -89,10 +95,12 @@ async def count_logins(delay_seconds: float = 0.2, hosts: int = 1) -> AsyncItera
 
 
 async def _talk_smtp(book: Counting, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(book.reply_seconds)
     writer.write(b"220 mail.counting.test ESMTP\r\n")
     book.greeted += 1
     while line := await reader.readline():
         verb, _, rest = line.strip().partition(b" ")
+        await asyncio.sleep(book.reply_seconds)
         match verb.upper():
             case b"EHLO":
                 writer.write(b"250-mail.counting.test\r\n250-AUTH PLAIN\r\n250 ENHANCEDSTATUSCODES\r\n")
@@ -114,11 +122,14 @@ async def _talk_smtp(book: Counting, reader: asyncio.StreamReader, writer: async
 
 
 async def _talk_imap(book: Counting, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(book.reply_seconds)
     writer.write(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready.\r\n")
     book.greeted += 1
     while line := await reader.readline():
         tag, _, rest = line.strip().partition(b" ")
         verb, _, rest = rest.partition(b" ")
+        if verb.upper() != b"EXAMINE":  # it comes with LIST, in one go
+            await asyncio.sleep(book.reply_seconds)
         match verb.upper():
             case b"AUTHENTICATE":
                 username = base64.b64decode(rest.split()[1]).split(b"\0")[1].decode()

@@ -1,0 +1,74 @@
+"""I/O: the benchmarks: what a check costs, what the ledger costs, whether waiting is free. Bounded; ends by itself.
+
+Usage: python -m tests.bench [checks] [ledger] [waiting] [workers]; all of them unless some are named
+"""
+
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Awaitable, Callable
+
+from tests.bench import checks, ledger, waiting
+from tests.real.process import UnavailableError
+
+MAILBOXES = 2000
+ROUNDS = 3
+FEW, MANY = 1_000, 100_000
+IN_FLIGHT = 1_000
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+async def run_checks() -> None:
+    say(f"{MAILBOXES} mailboxes over TLS against Dovecot and Postfix, medians of {ROUNDS} rounds:")
+    try:
+        for line in checks.render(await checks.compare(MAILBOXES, ROUNDS)):
+            say(line)
+    except UnavailableError as reason:
+        say(f"left out: {reason}")
+
+
+async def run_ledger() -> None:
+    say("The ledger, with rows that end without a dial:")
+    for line in await ledger.measure(MANY, FEW):
+        say(line)
+
+
+async def run_waiting() -> None:
+    ideal_seconds = waiting.seconds_of_one_check()
+    ideal = IN_FLIGHT / ideal_seconds
+    for words, with_silence in (("all hosts answer", False), ("one host of ten is silent", True)):
+        rate, _ = await waiting.measure(IN_FLIGHT, 1, 6 * IN_FLIGHT, with_silence=with_silence)
+        share = f"{rate:.0f} a second, {rate / ideal:.0%} of the ideal"
+        say(f"{IN_FLIGHT} checks in flight in one process, {words}: {share}")
+
+
+async def run_workers() -> None:
+    base = 0.0
+    for workers in (1, 2, 4):
+        rate, _ = await waiting.measure(100, workers, 600 * workers)
+        base = base or rate
+        say(f"{workers} workers of 100 slots: {rate:.0f} a second, {rate / base:.2f} x one")
+
+
+PARTS: dict[str, Callable[[], Awaitable[None]]] = {
+    "checks": run_checks,
+    "ledger": run_ledger,
+    "waiting": run_waiting,
+    "workers": run_workers,
+}
+
+
+async def main(names: list[str]) -> None:
+    say(f"Python {platform.python_version()}, {os.cpu_count()} cores")
+    for name in names or list(PARTS):
+        say()
+        await PARTS[name]()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

@@ -1,0 +1,97 @@
+"""I/O: what queue, ledger and report cost, with rows that end without a dial: POST, status, report, growth."""
+
+import asyncio
+import statistics
+import time
+from typing import Any
+
+from tests.bench.service import CONNECT, Bench, open_bench
+
+Json = dict[str, Any]
+
+
+def undialled_rows(count: int) -> list[Json]:
+    """Return rows that are judged before dialling: a provider that takes tokens alone, and passwords for it."""
+    return [
+        {
+            "emailServiceProvider": "outlook",
+            "fromName": f"Box {number}",
+            "smtpEmailAddress": f"box{number}@outlook.com",
+            "smtpPassword": f"bench-password-{number}",
+            "imapPassword": f"bench-password-{number}",
+            "tags": ["bench"],
+            "Department": f"department {number % 7}",
+        }
+        for number in range(1, count + 1)
+    ]
+
+
+async def measure(many: int, few: int) -> list[str]:
+    """Return lines about requests of `few` and of `many` rows."""
+    lines = []
+    async with open_bench({"CHECK_CONCURRENCY": "200"}) as bench:
+        small = await _run(bench, few)
+        lines += _tell(few, small)
+        bench.reset_peaks()
+        large = await _run(bench, many)
+        lines += _tell(many, large)
+        lines.append(f"CPU a row, {many:,} rows against {few:,}: {large['cpu_row'] / small['cpu_row']:.2f} x")
+    return lines
+
+
+def _tell(count: int, run: dict[str, float]) -> list[str]:
+    return [
+        f"{count:>7,} rows: POST {run['post']:.2f} s, other calls meanwhile at most {run['stall'] * 1000:.0f} ms",
+        f"{'':8}status {run['status'] * 1000:.1f} ms at the median while they run",
+        f"{'':8}report written {run['report']:.2f} s after the last row, read through its link in {run['read']:.2f} s",
+        f"{'':8}ledger CPU {run['cpu_row'] * 1000:.2f} ms a row, memory of all processes {run['peak']:.0f} MB",
+    ]
+
+
+async def _run(bench: Bench, count: int) -> dict[str, float]:
+    rows = undialled_rows(count)
+    before = bench.cost()
+    noted: list[float] = []
+    stalls = asyncio.create_task(_watch_stalls(bench, noted))
+    request_id, post = await bench.post(rows)
+    stalls.cancel()
+    await asyncio.gather(stalls, return_exceptions=True)
+    stall = max(noted, default=0.0)
+    looks: list[float] = []
+    closed_at = 0.0
+    while True:
+        began = time.perf_counter()
+        status = await bench.status(request_id)
+        if status["counts"]["pending"]:
+            looks.append(time.perf_counter() - began)
+        elif not closed_at:
+            closed_at = began
+        if status["isCompleted"]:
+            break
+        await asyncio.sleep(0.05)
+    written = time.perf_counter()
+    after = bench.cost()
+    async with bench.session.get(status["reportURL"]) as answer:
+        size = len(await answer.read())
+    assert status["counts"]["failed"] == count and size > count, status["counts"]
+    async with bench.session.get(f"{bench.line.url}{CONNECT}/{request_id}/rows?limit=1") as answer:
+        assert (await answer.json())["payload"]["total"] == count
+    return {
+        "post": post,
+        "stall": stall,
+        "status": statistics.median(looks or [0.0]),
+        "report": written - closed_at,
+        "read": time.perf_counter() - written,
+        "cpu_row": (after.cpu_seconds - before.cpu_seconds) / count,
+        "peak": after.peak_mb,
+    }
+
+
+async def _watch_stalls(bench: Bench, noted: list[float]) -> None:
+    """Call something small again and again, and note how long it takes."""
+    while True:
+        began = time.perf_counter()
+        async with bench.session.get(f"{bench.line.url}/healthz") as answer:
+            await answer.read()
+        noted.append(time.perf_counter() - began)
+        await asyncio.sleep(0.01)
