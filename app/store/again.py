@@ -1,5 +1,6 @@
 """I/O: what is checked again: rows that failed, and accounts that were kept, as rows with their credentials opened."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from app.model import Encryption, Row, Secrets, Side, Source
 from app.seal import Sealer, SealError, account_binding, row_binding
 from app.store.db import Database, bind
-from app.store.requests import cancel_request
+from app.store.requests import SLICE_ROWS, cancel_request
 
 _LIST_ACCOUNTS_TO_CHECK: Final = bind("list_accounts_to_check")
 _LIST_CANCELLED_REQUESTS: Final = bind("list_cancelled_requests")
@@ -32,6 +33,8 @@ async def list_failed_rows(db: Database, request_id: UUID, opener: Sealer | None
             extra=record["extra"],
         )
         found.append(row)
+        if not len(found) % SLICE_ROWS:
+            await asyncio.sleep(0)  # opening takes the processor's time: others have their turn between
     return found
 
 
