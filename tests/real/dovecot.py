@@ -10,7 +10,7 @@ import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +78,11 @@ service imap-login {{
   client_limit = 5000
   chroot =
   inet_listener imap {{
-    address = 127.0.0.1
+    address = {addresses}
     port = {starttls}
   }}
   inet_listener imaps {{
-    address = 127.0.0.1
+    address = {addresses}
     port = {ssl}
     ssl = yes
   }}
@@ -140,14 +140,18 @@ def start(
     mechanisms: str = "plain login",
     tls_only: bool = False,
     introspection_url: str = "",
+    addresses: Sequence[str] = ("127.0.0.1",),
 ) -> Handle:
     """Start Dovecot for IMAP. `users`: name to password. `introspection_url`: where it asks about tokens.
+
+    `addresses`: of the loopback, on which it listens; to whoever dials them they are so many hosts.
 
     Raises:
         UnavailableError: it is not installed, or did not come up.
     """
     ssl_port, starttls_port = process.free_ports(2)
-    text = IMAP.format(certificate=certificate.certificate, key=certificate.key, ssl=ssl_port, starttls=starttls_port)
+    files = {"certificate": certificate.certificate, "key": certificate.key}
+    text = IMAP.format(**files, ssl=ssl_port, starttls=starttls_port, addresses=" ".join(addresses))
     server = _launch(folder, users, text, mechanisms, tls_only=tls_only, introspection_url=introspection_url)
     process.wait_until(lambda: process.is_listening(ssl_port), server, folder / "dovecot.log")
     return Handle(ssl_port, starttls_port, folder, server)

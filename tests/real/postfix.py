@@ -8,7 +8,7 @@ import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +56,12 @@ broken_sasl_auth_clients = no
 """
 
 MASTER = """
-127.0.0.1:{ssl} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
-127.0.0.1:{starttls} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt
-127.0.0.1:{none} inet n - n - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no
+{address}:{ssl} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+{address}:{starttls} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt
+{address}:{none} inet n - n - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no
+"""
+
+INSIDE = """
 anvil unix - - n - 1 anvil
 rewrite unix - - n - - trivial-rewrite
 cleanup unix n - n - 0 cleanup
@@ -110,8 +113,11 @@ def start(
     mechanisms: str = "plain login cram-md5",
     introspection_url: str = "",
     sender_restrictions: str = "permit",
+    addresses: Sequence[str] = ("127.0.0.1",),
 ) -> Handle:
     """Start Postfix. `users`: name to password. `sender_restrictions`: as Postfix spells them.
+
+    `addresses`: of the loopback, on which it listens; to whoever dials them they are so many hosts.
 
     Raises:
         UnavailableError: it is not installed, we are not root, or it did not come up.
@@ -141,7 +147,9 @@ def start(
             sender_restrictions=sender_restrictions,
         )
     )
-    (config / "master.cf").write_text(MASTER.format(ssl=ssl_port, starttls=starttls_port, none=none_port))
+    ports = {"ssl": ssl_port, "starttls": starttls_port, "none": none_port}
+    doors = [MASTER.format(address=address, **ports) for address in addresses]
+    (config / "master.cf").write_text("".join(doors) + INSIDE)
     # `postfix start` would put a shell between us and the master, which then outlives the tests.
     subprocess.run([program, "-c", config, "check"], check=True, capture_output=True)
     tool = Path(program).with_name("postconf")
