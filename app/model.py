@@ -243,7 +243,7 @@ class Row:
     `details` holds what is carried along and given back (fromName, tags, metadata, …), JSON-able.
     `extra` holds unknown columns by their own names. `errors` not empty: the row is invalid.
     `pace_key` groups rows that knock on the same door (provider slug, else host or domain).
-    `is_known`: the workspace has this address as an account, and the request skips those.
+    `account_id`: the account that the workspace has of this address already, where the request skips or refuses those.
     """
 
     row: int
@@ -259,7 +259,7 @@ class Row:
     errors: tuple[RowError, ...] = ()
     corrections: tuple[Correction, ...] = ()
     duplicate_of: int = 0
-    is_known: bool = False
+    account_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ ROW_COLUMNS: Final = [
     "errors",
     "corrections",
     "duplicate_of",
+    "account_id",
     "smtp_open",
     "imap_open",
 ]
@@ -110,16 +111,17 @@ async def judge_existing(
     if on_existing is OnExisting.UPDATE:
         return rows
     emails = [row.email for row in rows if not row.errors]
-    known = {record["email"] for record in await _LIST_KNOWN_EMAILS.many(db, workspace_id, emails)}
-    if on_existing is OnExisting.SKIP:
-        return [replace(row, is_known=True) if row.email in known else row for row in rows]
+    known = {record["email"]: record["id"] for record in await _LIST_KNOWN_EMAILS.many(db, workspace_id, emails)}
     words = "This address is an account already, and the request said onExisting=fail."
-    return [
-        replace(row, errors=(RowError(row.row, "smtpEmailAddress", "exists", words),))
-        if row.email in known and not row.errors and not row.duplicate_of
-        else row
-        for row in rows
-    ]
+    judged = []
+    for row in rows:
+        one = row
+        if row.email in known and not row.errors and not row.duplicate_of:
+            is_refused = on_existing is OnExisting.FAIL
+            errors = (RowError(row.row, "smtpEmailAddress", "exists", words),) if is_refused else ()
+            one = replace(row, errors=errors, account_id=known[row.email])
+        judged.append(one)
+    return judged
 
 
 async def insert_request(
@@ -141,7 +143,7 @@ async def insert_request(
     Rows with errors are invalid, rows with `duplicate_of` duplicates; neither keeps secrets. Sealing and COPY take
     turns with the loop's other work.
     """
-    counts = count_rows(rows, options.on_existing)
+    counts = count_rows(rows)
     sealer = Sealer(data_key)
     async with transaction(db) as link:
         await _INSERT_REQUEST.run(
@@ -157,12 +159,11 @@ async def insert_request(
     return counts
 
 
-def count_rows(rows: Sequence[Row], on_existing: OnExisting = OnExisting.UPDATE) -> Counts:
+def count_rows(rows: Sequence[Row]) -> Counts:
     """Count rows by how they begin."""
     invalid = sum(bool(row.errors) for row in rows)
     duplicate = sum(bool(row.duplicate_of) and not row.errors for row in rows)
-    skipped = sum(row.is_known and not row.errors and not row.duplicate_of for row in rows)
-    skipped = skipped if on_existing is OnExisting.SKIP else 0
+    skipped = sum(row.account_id is not None and not row.errors and not row.duplicate_of for row in rows)
     total = len(rows)
     return Counts(total, total - invalid - duplicate - skipped, 0, 0, invalid, duplicate, skipped, 0)
 
@@ -266,7 +267,7 @@ def _as_record(request_id: UUID, row: Row, sealer: Sealer) -> tuple[object, ...]
         outcome = "invalid"
     elif row.duplicate_of:
         outcome = "duplicate"
-    elif row.is_known:
+    elif row.account_id is not None:
         outcome = "skipped"
     sealed = sealer.seal(row.secrets, row_binding(request_id, row.row)) if outcome is None else None
     return (
@@ -278,7 +279,7 @@ def _as_record(request_id: UUID, row: Row, sealer: Sealer) -> tuple[object, ...]
         *(sealed, row.secrets.smtp_is_token, row.secrets.imap_is_token, row.details, row.extra),
         [{"field": error.field, "code": error.code, "message": error.message} for error in row.errors],
         row.corrections,
-        row.duplicate_of or None,
+        *(row.duplicate_of or None, row.account_id),
         *(row.smtp.wanted and outcome is None, row.imap.wanted and outcome is None),
     )
 

@@ -159,6 +159,9 @@ async def test_what_is_on_record_can_be_passed_over_or_refused(ended: tuple[Serv
     again = mailbox(town, OWN, "info@harbour.test", "tide-tables-42")
     skipped = await service.finished(await service.connected(again, onExisting="skip"))
     assert (skipped["status"], skipped["counts"]["skipped"]) == ("completed", 1)
+    (account,) = (await service.get(ACCOUNTS, params={"search": "info@"})).payload["items"]
+    (kept,) = (await service.get(f"{CONNECT}/{skipped['requestId']}/rows")).payload["items"]
+    assert (kept["outcome"], kept["accountId"]) == ("skipped", account["id"])
     refused = await service.connect(again, onExisting="fail")
     assert refused.payload["invalid"] == 1
     assert refused.payload["rejections"][0]["code"] == "exists"

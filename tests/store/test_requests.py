@@ -107,9 +107,11 @@ async def test_requests_of_a_workspace_that_is_gone_are_refused(space: Space) ->
 async def test_an_address_that_is_an_account_already(
     space: Space, on_existing: OnExisting, outcome: str | None, counts: Counts
 ) -> None:
-    await space.keep("user1@example.com")
+    account_id = await space.keep("user1@example.com")
     request_id = await space.add(make_rows(2), Options(on_existing=on_existing))
-    assert (await space.row(request_id))["outcome"] == outcome
+    row = await space.row(request_id)
+    assert row["outcome"] == outcome
+    assert row["account_id"] == (account_id if outcome else None)
     assert (await space.read(request_id)).counts == counts
 
 
