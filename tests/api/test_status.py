@@ -143,18 +143,18 @@ async def test_waiting_ends_as_soon_as_something_changes(service: Service) -> No
     request_id = await service.connected(row())
     path = f"{STATUS}/{request_id}"
     tag = (await service.get(path)).headers["ETag"]
-    began = time.monotonic()
     waiting = [
         asyncio.create_task(service.get(f"{path}?wait=30", headers={"If-None-Match": tag})),
         asyncio.create_task(service.get(f"{path}?wait=30")),
     ]
     await asyncio.sleep(0.5)
     assert not any(task.done() for task in waiting)
+    began = time.monotonic()
     await service.post(f"{CONNECT}/{request_id}/cancel")
     for answer in await asyncio.gather(*waiting):
         assert answer.status == 200
         assert answer.payload["counts"]["cancelled"] == 1
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 2
 
 
 async def test_counts_that_change_are_told_within_seconds(service: Service) -> None:
