@@ -56,6 +56,8 @@ CLOSED_NETWORKS: Final = tuple(
 GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
 """All that IPv6 has handed out to the public (RFC 4291, section 2.4; IANA's registry)."""
 
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.ip_network("::/96")
 _TRANSLATED: Final = ipaddress.ip_network("::ffff:0:0:0/96")
@@ -63,7 +65,10 @@ _TRANSLATED: Final = ipaddress.ip_network("::ffff:0:0:0/96")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator lets through, and what never: `own_listeners` are (address, port) of this service."""
+    """What the operator lets through, and what never: `own_listeners` are (address, port) of this service.
+
+    `0.0.0.0` and `::` among them stand for loopback too; the machine's other addresses are listed one by one.
+    """
 
     allow_networks: tuple[Network, ...] = ()
     allow_ports: frozenset[int] = frozenset()
@@ -82,7 +87,7 @@ def refusal(address: str, port: int, policy: Policy, usual_ports: Collection[int
         literal = ipaddress.ip_address(address)
     except ValueError:
         return "That is not an IP address."
-    if any((str(form), port) in policy.own_listeners for form in (literal, *unwrap(literal))):
+    if any(_is_own(form, port, policy) for form in (literal, *unwrap(literal))):
         return f"{address}, port {port}, is this service itself."
     if any(_holds(network, literal) for network in policy.allow_networks):
         return ""
@@ -114,6 +119,13 @@ def unwrap(address: Address) -> tuple[Address, ...]:
     if address.sixtofour is not None:
         return (address.sixtofour,)
     return (address,)
+
+
+def _is_own(address: Address, port: int, policy: Policy) -> bool:
+    if (str(address), port) in policy.own_listeners:
+        return True
+    is_here = address.is_loopback or address.is_unspecified
+    return is_here and any((every, port) in policy.own_listeners for every in EVERYWHERE)
 
 
 def _closed(address: Address) -> str:

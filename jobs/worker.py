@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from app.enqueue import DRAIN_REQUEST, QUEUE_NAME, WRITE_REPORT, encode_job, open_queue, redis_settings, ring_report
 from app.login.check import close_tools, open_tools
+from app.login.listeners import list_own_listeners
 from app.metrics import Metrics, serve_metrics
 from app.pace import Pace
 from app.reports import open_report_store
@@ -95,13 +96,23 @@ async def _open(settings: Settings) -> WorkerContext:
         queue=queue,
         reports=open_report_store(settings, keyring.link_key()),
         keyring=keyring,
-        kit=Kit(open_tools(settings), Pace(settings.provider_limits), settings.check_timeout_seconds),
+        kit=Kit(
+            open_tools(settings, await _list_listeners(settings)),
+            Pace(settings.provider_limits),
+            settings.check_timeout_seconds,
+        ),
         slots=Slots(settings.check_concurrency),
         recorder=Recorder(db, worker_id, on_closed),
         metrics=Metrics(),
     )
     await _beat(worker)
     return worker
+
+
+async def _list_listeners(settings: Settings) -> frozenset[tuple[str, int]]:
+    """Return where the API and /metrics listen by the same settings: no row makes a worker dial them."""
+    metrics_host, _, metrics_port = settings.metrics_address.rpartition(":")
+    return await list_own_listeners([(settings.host, settings.port), (metrics_host, int(metrics_port))])
 
 
 async def _finish(worker: WorkerContext) -> None:

@@ -147,6 +147,16 @@ def test_this_service_itself_is_never_dialled_whatever_is_open() -> None:
     assert refusal("127.0.0.2", 8080, policy) == ""
 
 
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])
+def test_a_service_that_listens_everywhere_is_not_dialled_by_any_name_of_loopback(everywhere: str) -> None:
+    everything = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+    policy = Policy(everything, frozenset({8080}), frozenset({(everywhere, 8080)}))
+    for address in ("127.0.0.1", "127.8.9.10", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"):
+        assert "this service itself" in refusal(address, 8080, policy)
+        assert refusal(address, 25, policy) == ""
+    assert refusal("8.8.8.8", 8080, policy) == ""
+
+
 @given(st.ip_addresses(v=4))
 def test_every_form_of_an_ipv4_address_is_judged_alike(address: ipaddress.IPv4Address) -> None:
     is_open = refusal(str(address), 25, NOBODY) == ""
