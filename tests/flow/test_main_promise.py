@@ -16,7 +16,7 @@ from tests.flow.search import dump_tables, dump_valkey, find_secrets, forms_of, 
 from tests.flow.town import Town
 from tests.real.line import Line
 
-UNDISTURBED_SECONDS = 90.0
+UNDISTURBED_SECONDS = 150.0
 MORE_AFTER_A_KILL_SECONDS = 30.0
 
 SEEN = ("outcome", "smtpCode", "imapCode", "smtpEncryption", "imapEncryption", "Department")
