@@ -8,7 +8,6 @@ StoreError
 
 import asyncio
 import contextlib
-import logging
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -134,8 +133,6 @@ async def open_pool(url: str, *, most: int = 10) -> Any:
     Raises:
         Unavailable: PostgreSQL does not answer.
     """
-    # The pool's own repairs while PostgreSQL is away are told with tracebacks; we tell it ourselves.
-    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
     with translated():
         pool = asyncpg.create_pool(
             url, min_size=0, max_size=most, command_timeout=COMMAND_SECONDS, timeout=ACQUIRE_SECONDS, init=_prepare
