@@ -1,9 +1,10 @@
 """I/O: aiosmtplib's protocol with what a checker of strangers' servers needs and the library lacks.
 
 What is kept of the library: its commands (an argument that holds a control character is refused there), the waiting
-for a reply, STARTTLS. What is ours: replies are read line by line, each byte once, however they are cut into packets
+for a reply. What is ours: replies are read line by line, each byte once, however they are cut into packets
 (the library begins anew with every packet: 32 KB in small ones would cost seconds); what was said before it was
-asked for is forgotten; and why the connection was cut off is known.
+asked for is forgotten; why the connection was cut off is known; and STARTTLS ends the check when something was slipped
+in before the handshake (the library drops it, and on Python 3.11 its `wait_for` may swallow a deadline).
 
     250-mail.example.com
     250 AUTH PLAIN LOGIN
@@ -99,16 +100,24 @@ class SmtpWire(SMTPProtocol):
         """Ask for TLS and shake hands.
 
         Raises:
-            WireError: something was said between the consent and the handshake (RFC 3207, section 6). The library
-                drops it; who says it is no server to log in to.
+            SMTPResponseException: TLS was refused.
+            WireError: something was said between the consent and the handshake (RFC 3207, section 6): who says it is
+                no server to log in to.
+            SMTPServerDisconnected, OSError: the connection went first, or the handshake failed.
         """
         self._is_gated = True
-        try:
-            await self.start_tls(context, server_hostname=name, timeout=HANDSHAKE_LIMIT_SECONDS)
-        finally:
-            self._is_gated = False
+        reply = await self.ask(b"STARTTLS")
+        self._is_gated = False
+        if reply.code != 220:
+            raise SMTPResponseException(reply.code, reply.message)
         if self._is_slipped_in:
             raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
+        if self.link is None or self.link.is_closing():
+            raise self._lost_to or WireError(FailureKind.CLOSED)
+        self.transport = await self._loop.start_tls(
+            self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
+        )
+        self._over_ssl = True
 
     async def ask(self, *parts: bytes) -> SMTPResponse:
         """Send one command and return its reply.

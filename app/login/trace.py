@@ -40,8 +40,8 @@ class Trail:
         "_deadlines",
         "_ends_at",
         "_entered_at",
-        "_is_late",
         "_loop",
+        "_ring_count",
         "_rings_at",
         "_task",
         "_timer",
@@ -80,7 +80,7 @@ class Trail:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         self._until = 0.0
-        self._is_late = False
+        self._ring_count = 0
 
     def start(self) -> None:
         """Begin to keep the time of the running task, until `stop`."""
@@ -103,7 +103,12 @@ class Trail:
             self._timer.cancel()
             self._timer = None
         task, self._task = self._task, None
-        return self._is_late and task is not None and task.uncancel() <= self._cancelling
+        is_ours = False
+        if task is not None:
+            # More than once: a library may have swallowed the first, as `asyncio.wait_for` of Python 3.11 does.
+            for _ in range(self._ring_count):
+                is_ours = task.uncancel() <= self._cancelling
+        return is_ours
 
     def seconds_left(self, stage: Stage) -> float:
         """Return how long `stage` may take if it began now."""
@@ -143,5 +148,5 @@ class Trail:
         if self._until > self._rings_at:
             self._set()
         else:
-            self._is_late = True
+            self._ring_count += 1
             self._task.cancel()
