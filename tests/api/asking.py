@@ -145,7 +145,7 @@ def row(name: str = "info", **fields: object) -> dict[str, object]:
 
 
 async def send_raw(client: Client, *parts: bytes, ends: bool = False) -> bytes:
-    """Send bytes as they are; return all that comes back until the other side hangs up. `ends`: we do first."""
+    """Send bytes as they are; return the answer, or nothing. `ends`: we hang up first."""
     reader, writer = await asyncio.open_connection(client.host, client.port)
     try:
         for part in parts:
@@ -154,7 +154,7 @@ async def send_raw(client: Client, *parts: bytes, ends: bool = False) -> bytes:
         if ends:
             writer.write_eof()
         async with asyncio.timeout(20):
-            return await reader.read()
+            return await _read_answer(reader)
     finally:
         writer.close()
 
@@ -172,3 +172,13 @@ def mailbox(town: Town, house: House, name: str, password: str, **fields: object
         "imapEncryption": "ssl",
         **fields,
     }
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> bytes:
+    """Read one answer; aiohttp leaves the connection open for a while where it has not read all of a body."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as nothing:
+        return nothing.partial
+    length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
+    return head + await reader.readexactly(int(length.partition(b":")[2]))

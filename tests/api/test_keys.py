@@ -140,6 +140,7 @@ async def test_somebody_elses_id_is_not_there(service: Service, stranger: Servic
 async def test_what_cannot_be_an_id_is_not_there(service: Service, text: str) -> None:
     for path in (f"{CONNECT}/{text}/rows", f"{STATUS}/{text}", f"{ACCOUNTS}/{text}"):
         assert (await service.get(path)).status == 404
+    assert (await service.ask("DELETE", f"{ACCOUNTS}/{text}")).status == 404
 
 
 async def test_every_answer_to_a_key_tells_how_much_it_may_still_ask(service: Service) -> None:

@@ -20,9 +20,9 @@ from jobs.write_report import write_report
 from tests.api.asking import ACCOUNTS, CONNECT, STATUS, Service, ask, enter, row, serving
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def servers() -> Iterator[embedded.Embedded]:
-    """Yield servers of this test's own, which it stops for good."""
+    """Yield servers of this file's own, which its tests stop; they run again before the next."""
     folder = Path(tempfile.mkdtemp(prefix="bulk-connect-outages-"))
     started = embedded.start(folder)
     try:
@@ -53,6 +53,7 @@ async def alone(servers: embedded.Embedded, tmp_path: Path) -> AsyncIterator[Ser
     )
     async with serving(settings) as running:
         yield await enter(*running)
+    assert servers.revive() == ""
 
 
 async def test_without_valkey_everything_is_served(servers: embedded.Embedded, alone: Service) -> None:
