@@ -147,8 +147,10 @@ async def test_every_answer_to_a_key_tells_how_much_it_may_still_ask(service: Se
     first, second = await service.get(CONNECT), await service.get(f"{STATUS}/{uuid4()}")
     assert first.headers["RateLimit-Policy"] == '"key";q=100000;w=60'
     counts = [int(answer.headers["RateLimit"].partition("r=")[2].partition(";")[0]) for answer in (first, second)]
-    assert counts[0] - counts[1] == 1
-    assert 0 < int(first.headers["RateLimit"].partition("t=")[2]) <= 60
+    left = [int(answer.headers["RateLimit"].partition("t=")[2]) for answer in (first, second)]
+    assert 0 < left[0] <= 60
+    if left[1] <= left[0]:  # else a minute ended in between
+        assert counts[0] - counts[1] == 1
 
 
 async def test_too_many_calls_are_refused_and_told_when_to_come_back(settings: Settings) -> None:
@@ -170,7 +172,8 @@ async def test_calls_are_counted_for_all_processes_together(settings: Settings) 
         service = await enter(*one)
         first = await service.get(CONNECT)
         second = await Service(other[0], other[1], service.workspace_id, service.key).get(CONNECT)
-        if first.headers["RateLimit"].partition("t=")[2] >= second.headers["RateLimit"].partition("t=")[2]:
+        left = [int(answer.headers["RateLimit"].partition("t=")[2]) for answer in (first, second)]
+        if left[1] <= left[0]:  # else a minute ended in between
             assert "r=99999;" in first.headers["RateLimit"]
             assert "r=99998;" in second.headers["RateLimit"]
 
