@@ -34,6 +34,9 @@ CARE_SECONDS: Final = 3.0
 FUSE_SECONDS: Final = 600.0
 """How long hosts remember refused logins; fail2ban's own default for both its window and its ban."""
 
+MOST_STRAYS: Final = 5
+"""Checks at a time on ports, or in TLS modes, that nobody was answered in, where others are known to work."""
+
 SILENCES_BEFORE_SHUT: Final = 8
 FIRST_PROBE_SECONDS: Final = 15.0
 LONGEST_PROBE_SECONDS: Final = 120.0
@@ -100,7 +103,8 @@ class Gate:
     """What is known of one host. Times are seconds of any steady clock.
 
     `cap`: the operator's most at a time. `is_big`: a provider that does not ban for a few wrong passwords.
-    `in_use`, `waiting`: checks that run, and that wait for a turn. `limit` grows up to `ceiling`. `rate`: logins a
+    `in_use`, `waiting`: checks that run, and that wait for a turn; `strays`: those that run apart, since they go by
+    ways in which nobody was answered, beside ways that work. `limit` grows up to `ceiling`. `rate`: logins a
     second, 0: no bound is known. `bad`, `bad_since`: the first trouble since somebody was answered. `shut`: why the
     host is left alone but for probes.
     """
@@ -109,6 +113,7 @@ class Gate:
     is_big: bool = False
     in_use: int = 0
     waiting: int = 0
+    strays: int = 0
     limit: float = START_LIMIT
     ceiling: float = MOST
     rate: float = 0.0
@@ -145,6 +150,24 @@ class Gate:
             tokens = int((now - self._starts_at) * self.rate) + 1 if now >= self._starts_at else 0
             most = min(most, self.in_use + min(tokens, max(1, int(self.rate))))
         return max(0, most - self.in_use)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether anybody was answered."""
+        return bool(self._good_ways)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is at it or waits for it."""
+        return not (self.in_use or self.waiting or self.strays)
+
+    def is_stray(self, way: Way) -> bool:
+        """Tell whether nobody was answered that way, though others were in other ways."""
+        return self.is_proven and way not in self._good_ways
+
+    def room_for_strays(self, now: float) -> int:
+        """Return how many more checks may start by ways that are not known to work."""
+        return 0 if now < self.opens_at or self.shut else max(0, MOST_STRAYS - self.strays)
 
     def most(self) -> int:
         """Return how many checks at a time the kind of host bears at best."""

@@ -7,7 +7,8 @@ later, so that it holds no slot that another host's row could use.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
 
 from app.codes import Code
@@ -21,6 +22,9 @@ KEYS_KEPT: Final = 50_000
 PATIENCE_SECONDS: Final = 900.0
 MANY: Final = 50
 """Rows that end without a dial need no turns."""
+
+STRAY_SECONDS: Final = 10.0
+"""How long a check is put off that goes a way which is not known to work."""
 
 
 class NoTurn(Exception):  # noqa: N818 - it is how waiting ends, not an error
@@ -39,10 +43,12 @@ class Pace:
         limits: Mapping[str, int] | None = None,
         now: Callable[[], float] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
+        slots: int = 0,
     ) -> None:
         """`limits`: operator's most for a provider's slug, a host or an address. `now`: the loop's clock unless given.
 
         `patience_seconds`: how long a host may be shut before its rows end as it does.
+        `slots`: of the process; hosts that have answered nobody yet get half of them. 0: as many as there are.
         """
         self._limits = dict(limits or {})
         self._now = now or (lambda: asyncio.get_running_loop().time())
@@ -50,6 +56,8 @@ class Pace:
         self._gates: dict[tuple[str, Protocol], Gate] = {}
         self._freed: dict[tuple[str, Protocol], asyncio.Event] = {}
         self._doors: dict[str, set[tuple[str, Protocol]]] = {}
+        self._most_unproven = max(slots // 2, 2 * START_LIMIT) if slots else sys.maxsize
+        self._unproven = 0
 
     def rooms(self) -> dict[str, int]:
         """Return how many more rows each known pace key bears: the narrowest of its gates counts."""
@@ -61,11 +69,11 @@ class Pace:
         """Return how many more rows one pace key bears."""
         now = self._now()
         doors = self._doors.get(pace_key, set())
-        return min((self._room_for_rows(self._gates[door], now) for door in doors), default=START_LIMIT)
+        return min((self._room_for_rows(self._gates[door], now) for door in doors), default=self.default_room())
 
     def default_room(self) -> int:
         """Return how many rows a key bears of which nothing is known."""
-        return START_LIMIT
+        return START_LIMIT if self._unproven < self._most_unproven else 0
 
     def shut_for(self, door: str, protocol: Protocol) -> Code | None:
         """Return why a host is left alone, for the wording of a row that met it so; None: it is not."""
@@ -93,6 +101,7 @@ class Pace:
                 "room": gate.room(now),
                 "inUse": gate.in_use,
                 "waiting": gate.waiting,
+                "strays": gate.strays,
                 "loginsPerMinute": round(gate.rate * 60, 1) or None,
                 "pauseSeconds": round(gate.seconds_to_room(now), 1),
                 "refusedLately": gate.count_refusals(now, 600.0),
@@ -110,16 +119,51 @@ class Pace:
         is_big: bool = False,
         pace_key: str = "",
         host: str = "",
+        way: Way | None = None,
         seconds: float = TURN_SECONDS,
     ) -> AsyncIterator[None]:
-        """Wait for a turn at a door and hold it. `pace_key`: of the row that knocks there; `host`: by what name.
+        """Wait for a turn at a door and hold it.
+
+        `pace_key`: of the row that knocks there; `host`: by what name; `way`: by what port and encryption.
 
         Raises:
             NoTurn: none came within `seconds`.
         """
         name = (door, protocol)
         gate = self._open(name, is_big=is_big, pace_key=pace_key, host=host)
-        freed = self._freed[name]
+        if way is not None and gate.is_stray(way):
+            with self._stray(gate):
+                yield
+            return
+        with self._count_unproven(gate):
+            await self._wait(gate, self._freed[name], seconds)
+            gate.start(self._now())
+            try:
+                yield
+            finally:
+                gate.in_use -= 1
+                self._freed[name].set()
+
+    @contextlib.contextmanager
+    def _stray(self, gate: Gate) -> Iterator[None]:
+        if gate.room_for_strays(self._now()) <= 0:
+            raise NoTurn(max(gate.seconds_to_room(self._now()), STRAY_SECONDS))
+        gate.strays += 1
+        try:
+            yield
+        finally:
+            gate.strays -= 1
+
+    @contextlib.contextmanager
+    def _count_unproven(self, gate: Gate) -> Iterator[None]:
+        is_unproven = not gate.is_proven
+        self._unproven += is_unproven
+        try:
+            yield
+        finally:
+            self._unproven -= is_unproven
+
+    async def _wait(self, gate: Gate, freed: asyncio.Event, seconds: float) -> None:
         ends_at = self._now() + seconds
         gate.waiting += 1
         try:
@@ -133,12 +177,6 @@ class Pace:
                     await asyncio.wait_for(freed.wait(), min(left, closed_for or left))
         finally:
             gate.waiting -= 1
-        gate.start(self._now())
-        try:
-            yield
-        finally:
-            gate.in_use -= 1
-            freed.set()
 
     def observe(self, door: str, protocol: Protocol, code: Code, way: Way) -> None:
         """Learn from how a check at a host ended, after its turn."""
@@ -149,6 +187,8 @@ class Pace:
     def _room_for_rows(self, gate: Gate, now: float) -> int:
         if gate.hopeless(now, self._patience_seconds):
             return MANY
+        if not gate.is_proven and self._unproven >= self._most_unproven:
+            return 0
         return max(0, gate.room(now) - gate.waiting)
 
     def _open(self, name: tuple[str, Protocol], *, is_big: bool, pace_key: str, host: str) -> Gate:
@@ -165,9 +205,8 @@ class Pace:
 
     def _forget(self) -> None:
         """Drop the half of the idle gates that were used longest ago."""
-        idle = sorted((gate.last_used_at, name) for name, gate in self._gates.items() if not gate.in_use)
+        idle = sorted((gate.last_used_at, name) for name, gate in self._gates.items() if gate.is_idle)
         for _, name in idle[: len(idle) // 2 + 1]:
-            if not self._gates[name].waiting:
-                del self._gates[name], self._freed[name]
+            del self._gates[name], self._freed[name]
         kept = {key: doors & self._gates.keys() for key, doors in self._doors.items()}
         self._doors = {key: doors for key, doors in kept.items() if doors}

@@ -174,20 +174,27 @@ async def _walk(errand: _Errand) -> SideVerdict:
         server = candidates.pop(0)
         login = Login(protocol, server, side.username, errand.secret, errand.is_token, task.provider, side.sources)
         seconds = TURN_SECONDS if first is None else CORRECTION_TURN_SECONDS
-        names = {"pace_key": task.pace_key, "host": server.host}
-        async with kit.pace.turn(door, protocol, is_big=is_known, seconds=seconds, **names):
-            began_at = loop.time()
-            tools = _shorten(kit.tools, kit.timeout_seconds - spent_seconds)
-            checked = await check_login(login, tools, address=side.address, on_cut=errand.note_cut)
-            spent_seconds += loop.time() - began_at
+        way = (server.port, server.encryption)
+        turn = kit.pace.turn(
+            door, protocol, is_big=is_known, pace_key=task.pace_key, host=server.host, way=way, seconds=seconds
+        )
+        try:
+            async with turn:
+                began_at = loop.time()
+                tools = _shorten(kit.tools, kit.timeout_seconds - spent_seconds)
+                checked = await check_login(login, tools, address=side.address, on_cut=errand.note_cut)
+                spent_seconds += loop.time() - began_at
+        except NoTurn:
+            if first is None or not first[1].is_retryable:
+                raise
+            break  # it is tried again anyhow, and counted so
         dials += 1
         diagnosis = diagnose_checked(checked, provider=task.provider, is_token=errand.is_token)
-        kit.pace.observe(door, protocol, diagnosis.code, (server.port, server.encryption))
+        kit.pace.observe(door, protocol, diagnosis.code, way)
         if first is None:
             checked = _add_resolve_ms(checked, resolve_ms)
             first = (checked, diagnosis)
             # Known by port and encryption: STARTTLS where TLS is spoken from the first byte is silence too.
-            way = (server.port, server.encryption)
             is_known_way = diagnosis.code in _REFUSES_US and kit.pace.knows(door, protocol, way)
             if checked.failure is None or checked.trace.sent_credentials or not task.auto_correct or is_known_way:
                 break

@@ -98,7 +98,11 @@ async def _open(settings: Settings) -> WorkerContext:
         keyring=keyring,
         kit=Kit(
             open_tools(settings, await _list_listeners(settings)),
-            Pace(settings.provider_limits),
+            Pace(
+                settings.provider_limits,
+                patience_seconds=settings.retry_budget_seconds,
+                slots=settings.check_concurrency,
+            ),
             settings.check_timeout_seconds,
         ),
         slots=Slots(settings.check_concurrency),

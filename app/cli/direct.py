@@ -135,7 +135,7 @@ async def check_rows(
     What may pass by itself is tried again within `retry_seconds`; a row that waits holds no slot.
     """
     tools = open_tools(settings)
-    pace = Pace(settings.provider_limits, patience_seconds=retry_seconds)
+    pace = Pace(settings.provider_limits, patience_seconds=retry_seconds, slots=concurrency)
     kit = Kit(tools, pace, settings.check_timeout_seconds)
     slots = asyncio.Semaphore(concurrency)
     budget = timedelta(seconds=retry_seconds)
@@ -177,7 +177,7 @@ async def _check_row(
         await _wait_for_room(row.given.pace_key, kit.pace)
         async with slots:
             began_at = loop.time()
-            retry_until = retry_until or datetime.now(UTC) + budget
+            retry_until = retry_until if row.attempts and retry_until else datetime.now(UTC) + budget
             smtp, imap = open_sides[Protocol.SMTP].side, open_sides[Protocol.IMAP].side
             task = RowTask(given.email, given.provider, given.pace_key, smtp, imap, given.secrets, auto_correct)
             verdict = await verify_row(task, kit)

@@ -144,7 +144,7 @@ CREATE TABLE request_rows (
     checked_at timestamptz, -- last record; NULL: never
     duration_ms integer NOT NULL DEFAULT 0, -- time spent checking, all attempts
     put_off_count integer NOT NULL DEFAULT 0, -- attempts that found no turn at the host, and so were no tries
-    first_claimed_at timestamptz, -- begins the row's retry budget; NULL: never claimed
+    first_claimed_at timestamptz, -- first try, begins the row's retry budget; NULL: not tried yet
     PRIMARY KEY (request_id, row),
     CONSTRAINT rows_done_has_outcome CHECK ((state = 'done') = (outcome IS NOT NULL)),
     CONSTRAINT rows_checking_has_worker CHECK ((state = 'checking') = (worker_id IS NOT NULL)),

@@ -56,6 +56,8 @@ WITH item AS (
         smtp_unanswered_count = r.smtp_unanswered_count - i.smtp_answered,
         imap_unanswered_count = r.imap_unanswered_count - i.imap_answered,
         put_off_count = r.put_off_count + i.is_put_off,
+        -- The budget begins with the first try.
+        first_claimed_at = CASE WHEN r.put_off_count + i.is_put_off < r.attempt THEN r.first_claimed_at END,
         sealed = CASE WHEN i.outcome = 'connected' THEN NULL ELSE r.sealed END
     FROM item i
     WHERE r.request_id = i.request_id AND r.row = i.row AND r.attempt = i.attempt

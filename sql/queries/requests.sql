@@ -107,7 +107,7 @@ LIMIT $4 OFFSET $5;
 -- Rows of a request in input order with what both sides ended in; empty filters let all through.
 -- params: request_id uuid, after_row integer, outcome text, code text, most bigint, skip bigint
 SELECT r.row, r.email, r.external_id, r.provider, r.state, r.outcome, r.account_id, r.sources, r.errors, r.corrections,
-    r.extra, r.duplicate_of, r.attempt, r.duration_ms, r.checked_at,
+    r.extra, r.duplicate_of, r.attempt - r.put_off_count AS attempt, r.duration_ms, r.checked_at,
     r.smtp_wanted, r.smtp_host, r.smtp_port, r.smtp_encryption,
     r.imap_wanted, r.imap_host, r.imap_port, r.imap_encryption,
     s.status AS s_status, s.code AS s_code, s.rule AS s_rule, s.warning AS s_warning, s.fault AS s_fault,

@@ -19,12 +19,15 @@ from app.settings import Settings
 from app.store.checks import ClaimedRow, RowRecord
 from app.verify import Kit, RowTask, verify_row
 from jobs.decide import Terms, decide
+from jobs.drain_request import BLOCK_ROWS
 from tests.fakes.policed import HOST, RIGHT
 
 EPOCH = datetime(2026, 11, 21, tzinfo=UTC)
 BUDGET = timedelta(seconds=900)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 POLL_SECONDS = 0.25
+CLAIM_SECONDS = 0.005
+"""What a claim takes in PostgreSQL."""
 NOWHERE = Side(wanted=False)
 
 
@@ -82,13 +85,14 @@ class Drain:
     slots: int = 200
     deadlines: Deadlines = field(default_factory=Deadlines)
     auto_correct: bool = True
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace = field(default_factory=Pace, init=False)
     free: int = 0
     seconds: float = 0.0
 
     async def run(self) -> None:
         """Check all rows to their end."""
         ports = frozenset(row.claimed.smtp.port for row in self.rows) | {465, 587}
+        self.pace = Pace(slots=self.slots)
         tools = open_tools(Settings(allow_networks=LOOPBACK, allow_ports=ports, dns_servers=("127.0.0.1:9",)))
         kit = Kit(replace(tools, deadlines=self.deadlines), self.pace, self.deadlines.total)
         self.free = self.slots
@@ -100,10 +104,12 @@ class Drain:
             for row in self.rows:
                 if row.state is RowState.WAITING and row.due_at <= now:
                     row.state = RowState.QUEUED
-            for row in self._claim(now):
-                task = asyncio.create_task(self._check(row, kit, began_at))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+            while claimed := self._claim(now):
+                for row in claimed:
+                    task = asyncio.create_task(self._check(row, kit, began_at))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                await asyncio.sleep(CLAIM_SECONDS)
             if tasks:
                 await asyncio.wait(tasks, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 for task in [task for task in tasks if task.done()]:
@@ -131,7 +137,7 @@ class Drain:
         claimed: list[Row] = []
         for row in self.rows:
             key = row.claimed.pace_key
-            if len(claimed) >= self.free:
+            if len(claimed) >= min(self.free, BLOCK_ROWS):
                 break
             if row.state is RowState.QUEUED and taken[key] < rooms.get(key, self.pace.default_room()):
                 taken[key] += 1
@@ -168,9 +174,11 @@ class Drain:
         row.due_at = record.due_at or row.due_at
         row.ended_after = after_seconds
         row.result = next((side for side in record.sides if side.protocol is Protocol.SMTP), row.result)
+        put_off_count = row.claimed.put_off_count + record.is_put_off
         row.claimed = replace(
             row.claimed,
             smtp_login_count=row.claimed.smtp_login_count - record.smtp_login_back,
             smtp_unanswered_count=row.claimed.smtp_unanswered_count - record.smtp_answered,
-            put_off_count=row.claimed.put_off_count + record.is_put_off,
+            put_off_count=put_off_count,
+            first_claimed_at=row.claimed.first_claimed_at if put_off_count < row.claimed.attempt else None,
         )
