@@ -7,6 +7,7 @@ and differs between Python versions. Forms of IPv6 that carry an IPv4 address ar
 import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from app.settings import MAIL_PORTS, Network, Settings
@@ -81,6 +82,12 @@ class Policy:
 
 def refusal(address: str, port: int, policy: Policy, usual_ports: Collection[int] = MAIL_PORTS) -> str:
     """Return why `address` and `port` may not be dialled, as a sentence; empty: they may."""
+    return _refusal(address, port, policy, frozenset(usual_ports))
+
+
+@lru_cache(maxsize=4096)
+def _refusal(address: str, port: int, policy: Policy, usual_ports: frozenset[int]) -> str:
+    """Judge; thousands of mailboxes are at the same few addresses."""
     if port not in usual_ports and port not in policy.allow_ports:
         return f"Port {port} is none that mail servers use."
     try:

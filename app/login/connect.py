@@ -57,7 +57,15 @@ async def dial(
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + timeout_seconds
     waiting, failures = _judge(addresses, port, policy)
-    running: dict[asyncio.Future[None], tuple[socket.socket, str]] = {}
+    running: dict[socket.socket, str] = {}
+    answered: list[socket.socket] = []
+    news = loop.create_future()
+
+    def note(link: socket.socket) -> None:
+        loop.remove_writer(link)
+        answered.append(link)
+        _wake(news)
+
     try:
         while waiting or running:
             if waiting:
@@ -69,27 +77,29 @@ async def dial(
                     continue
                 if is_connected:
                     return link, address
-                ready = loop.create_future()
-                running[ready] = (link, address)
-                loop.add_writer(link, _wake, ready)
+                running[link] = address
+                loop.add_writer(link, note, link)
             left = ends_at - loop.time()
             if left <= 0:
-                failures += [DialError(FailureKind.TIMEOUT, address) for _, address in running.values()]
+                failures += [DialError(FailureKind.TIMEOUT, address) for address in running.values()]
                 break
-            patience = min(left, HEAD_START_SECONDS) if waiting else left
-            done, _ = await asyncio.wait(running, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-            for ready in done:
-                link, address = running.pop(ready)
-                loop.remove_writer(link)
+            timer = loop.call_later(min(left, HEAD_START_SECONDS) if waiting else left, _wake, news)
+            try:
+                await news
+            finally:
+                timer.cancel()
+            news = loop.create_future()
+            while answered:
+                link = answered.pop(0)
+                address = running.pop(link)
                 number = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if number == 0:
                     return link, address
                 link.close()
                 failures.append(DialError(classify(OSError(number, "")), address))
     finally:
-        for ready, (link, _) in running.items():
+        for link in running:
             loop.remove_writer(link)
-            ready.cancel()
             link.close()
     raise min(failures, key=lambda failure: _MOST_TELLING[failure.kind], default=DialError(FailureKind.UNREACHABLE))
 
@@ -144,6 +154,6 @@ def _begin(address: str, port: int) -> tuple[socket.socket, bool]:
     raise OSError(number, "")
 
 
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+def _wake(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)

@@ -6,6 +6,7 @@ for a minute, refusals for ten seconds.
 """
 
 import asyncio
+import functools
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -209,6 +210,7 @@ class Resolver:
         return self._records
 
 
+@functools.lru_cache(maxsize=4096)
 def to_ascii(host: str) -> str:
     """Return a host as DNS writes it: lower case, A-labels (RFC 5891), no final dot; empty if it cannot be one."""
     name = host.strip().strip("[]").rstrip(".")
@@ -220,6 +222,7 @@ def to_ascii(host: str) -> str:
     return name.lower() if is_name and "\0" not in name and " " not in name else ""
 
 
+@functools.lru_cache(maxsize=4096)
 def read_literal(name: str) -> str:
     """Return the address that `name` spells, in the usual spelling; empty: it is a name."""
     try:

@@ -31,6 +31,7 @@ TLS_RECORDS = frozenset({b"\x15\x03", b"\x16\x03"})
 """How an alert and a handshake begin: content type and major version (RFC 8446, section 5.1)."""
 
 KEEP_SESSION_SECONDS = 600.0
+REST_SECONDS = 120.0
 MOST_SESSIONS = 2000
 KEEP_SEEN_SECONDS = 300.0
 MOST_SEEN = 2000
@@ -40,7 +41,7 @@ class ResumingContext(ssl.SSLContext):
     """A context that verifies, and offers each server the last session made with it; by the name that was verified."""
 
     def __init__(self, *_args: object, **_named: object) -> None:
-        self._sessions: dict[str, tuple[float, ssl.SSLSession]] = {}
+        self._sessions: dict[str, tuple[float, ssl.SSLSession | None]] = {}
 
     def wrap_bio(
         self,
@@ -58,14 +59,21 @@ class ResumingContext(ssl.SSLContext):
 
     def keep_session(self, link: ssl.SSLObject) -> None:
         """Keep the session of a connection that has stood; one that was itself taken up is not kept anew."""
-        name = link.server_hostname
+        name, now = link.server_hostname, time.monotonic()
         if not name or link.session_reused:
+            return
+        until, offered = self._sessions.get(name, (0.0, None))
+        if now < until and offered is None:
+            return
+        if len(self._sessions) >= MOST_SESSIONS:
+            self._sessions.clear()
+        if now < until:
+            # It was offered and not taken. To offer costs more than it saves where only some are taken: a copy each.
+            self._sessions[name] = (now + REST_SECONDS, None)
             return
         session = link.session
         if session is not None and session.has_ticket:
-            if len(self._sessions) >= MOST_SESSIONS:
-                self._sessions.clear()
-            self._sessions[name] = (time.monotonic() + KEEP_SESSION_SECONDS, session)
+            self._sessions[name] = (now + KEEP_SESSION_SECONDS, session)
 
 
 @dataclass(frozen=True, slots=True)
