@@ -64,6 +64,8 @@ def test_an_address_is_brought_into_one_form_or_is_none(text: str, address: str)
         ("TLS://smtp.example.com", HostParts("smtp.example.com", 0, True)),
         ("smtp://smtp.example.com:587", HostParts("smtp.example.com", 587)),
         ("smtp.example.com:587", HostParts("smtp.example.com", 587)),
+        ("smtp.example.com:1", HostParts("smtp.example.com", 1)),
+        ("smtp.example.com:65535", HostParts("smtp.example.com", 65535)),
         ("192.0.2.1", HostParts("192.0.2.1")),
         ("192.0.2.1:25", HostParts("192.0.2.1", 25)),
         ("[2001:DB8::1]", HostParts("2001:db8::1")),

@@ -102,9 +102,11 @@ def test_what_is_nested_too_deeply_is_dropped() -> None:
 
 
 def test_numbers_that_no_database_holds_are_kept_as_text() -> None:
-    details, errors = carry(metadata={"huge": 10**400, "large": 2**53, "least": -(2**63)})
+    kept = {"large": 2**53, "most": 2**64 - 1, "least": -(2**63)}
+    details, errors = carry(metadata={**kept, "huge": 10**400, "over": 2**64, "under": -(2**63) - 1})
     assert errors == []
-    assert details == {"metadata": {"huge": str(10**400), "large": 2**53, "least": -(2**63)}}
+    text = {"huge": str(10**400), "over": str(2**64), "under": str(-(2**63) - 1)}
+    assert details == {"metadata": {**kept, **text}}
     assert msgspec.json.encode(details)
 
 

@@ -153,3 +153,33 @@ def test_a_relay_of_unknown_user_names_wants_one() -> None:
 @pytest.mark.parametrize(("word", "encryption"), [(True, SSL), ("starttls", STARTTLS), ("SSL/TLS", SSL)])
 def test_encryption_may_be_a_word_or_true(word: object, encryption: Encryption) -> None:
     assert read(smtpEncryption=word).smtp.encryption is encryption
+
+
+def test_a_relay_for_mailboxes_leaves_imap_to_the_domain_but_lends_it_no_password() -> None:
+    values = {"smtpEmailAddress": "sales@example.com", "smtpHost": "smtp-relay.gmail.com", "smtpPassword": "key"}
+    row = read_row(values, 1)
+    assert row.imap.wanted
+    assert failures_of(row) == [("imapPassword", "missing")]
+
+
+def test_the_provider_is_the_named_one_else_whose_servers_they_are() -> None:
+    assert read(emailServiceProvider="gsuite", smtpHost="smtp.sendgrid.net").provider == "gsuite"
+    assert read(smtpHost="smtp.sendgrid.net").provider == "sendgrid"
+    assert read(imapHost="imap.gmail.com").provider == "gmail"
+    assert read(smtpEmailAddress="sales@gmail.com").provider == ""
+
+
+def test_rows_knock_where_their_servers_are() -> None:
+    assert read(smtpHost="smtp.mail.test", imapHost="imap.example.org").pace_key == "mail.test"
+    assert read(smtpHost="", imapHost="imap.example.org").pace_key == "example.org"
+    assert read(smtpHost="", imapHost="").pace_key == "example.com"
+
+
+def test_whence_a_user_name_came_is_told_as_its_provider_was() -> None:
+    by_domain = read_row({"smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2"}, 1)
+    assert by_domain.smtp.sources["username"] is Source.DOMAIN_PRESET
+    by_name = read_row({**FULL, "emailServiceProvider": "gmail", "smtpHost": "", "imapHost": ""}, 1)
+    assert by_name.imap.sources["username"] is Source.PRESET
+    by_host = read(smtpHost="smtp.gmail.com")
+    assert by_host.smtp.sources["username"] is Source.PRESET
+    assert by_host.imap.sources["username"] is Source.ADDRESS
