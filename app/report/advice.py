@@ -54,8 +54,10 @@ def render_remedy(code: Code, situation: Situation) -> str:
         token_field=f"{situation.protocol}AccessToken",
         ports_hint=_PORTS[situation.protocol],
         ssl_port=465 if situation.protocol is Protocol.SMTP else 993,
-    )
-    return words[:1].upper() + words[1:].strip()
+    ).strip()
+    # A sentence begins with a capital letter, but for a server's name.
+    is_name = bool(situation.host) and words.startswith(situation.host)
+    return words if is_name else words[:1].upper() + words[1:]
 
 
 def find_help(code: Code, provider: str) -> HelpPage | None:
