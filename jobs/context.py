@@ -13,6 +13,7 @@ from app.metrics import Metrics
 from app.reports import ReportStore
 from app.seal import Keyring
 from app.settings import Settings
+from app.store.checks import ClaimedRow
 from app.verify import Kit
 from jobs.recorder import Recorder
 from jobs.slots import Slots
@@ -22,14 +23,16 @@ from jobs.slots import Slots
 class WorkerContext:
     """One worker process.
 
-    `checks`: the checks in flight, each with its request's id and its row. `draining`: the requests it claims rows of,
-    each with its drain. `claims`: when each claim that has not come back began. `beats_since`: since when its heart
-    beats without a gap. `writing`: reports that it writes unasked.
+    `heart`: a connection for its beat alone, which must not wait for one. `checks`: the checks in flight, each with
+    its row; `ends`: set when one of that request has ended. `draining`: the requests it claims rows of, with the drain.
+    `claims`: when each claim that has not come back began. `beats_since`: since when its heart beats without a gap.
+    `writing`: reports that it writes unasked.
     """
 
     id: UUID
     settings: Settings
     db: Any
+    heart: Any
     queue: Queue
     reports: ReportStore
     keyring: Keyring
@@ -38,7 +41,8 @@ class WorkerContext:
     recorder: Recorder
     metrics: Metrics
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    checks: dict[asyncio.Task[None], tuple[UUID, int]] = field(default_factory=dict)
+    checks: dict[asyncio.Task[None], ClaimedRow] = field(default_factory=dict)
+    ends: dict[UUID, asyncio.Event] = field(default_factory=dict)
     draining: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     drains: set[asyncio.Task[None]] = field(default_factory=set)
     writing: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
@@ -58,13 +62,19 @@ class WorkerContext:
 
     def list_held(self) -> list[tuple[UUID, int]]:
         """Return the rows in this process's hands: in a check, or waiting to be recorded."""
-        return [*self.checks.values(), *self.recorder.list_held()]
+        return [*((row.request_id, row.row) for row in self.checks.values()), *self.recorder.list_held()]
 
-    def note_beat(self, now: float) -> None:
-        """Note a beat that PostgreSQL took. After a gap the count of steady time begins anew."""
-        if self.beats_since is None or now - self.beat_at > self.settings.worker_timeout_seconds / 2:
+    def list_busy(self) -> set[asyncio.Task[Any]]:
+        """Return what should not be cut short: checks, drains, reports."""
+        return {*self.checks, *self.draining.values(), *self.writing.values()}
+
+    def note_beat(self, now: float) -> bool:
+        """Note a beat that PostgreSQL took. After a gap, which it tells, the count of steady time begins anew."""
+        is_gap = self.beats_since is None or now - self.beat_at > self.settings.worker_timeout_seconds / 2
+        if is_gap:
             self.beats_since = now
         self.beat_at = now
+        return is_gap
 
     def may_bury(self, now: float) -> bool:
         """Tell whether silence of others is their own: PostgreSQL has been there all the while."""

@@ -5,6 +5,7 @@ that ends frees its slot at once. Several workers may drain one request; each ca
 """
 
 import asyncio
+import contextlib
 import functools
 import random
 import time
@@ -30,6 +31,7 @@ BLOCK_ROWS: Final = 25
 SLICE_SECONDS: Final = 60.0
 """How long one drain claims before it rings for itself: jobs stay short, so that arq forgets none for long."""
 PACED_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.9
 MOST_CALLS: Final = 4
 CALL_SECONDS: Final = 1.0
 """How often a drain that has more than enough to do looks for workers that could help."""
@@ -44,6 +46,7 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
     this = asyncio.current_task()
     assert this is not None
     worker.draining[request_id] = this
+    worker.ends[request_id] = asyncio.Event()
     try:
         await start_drain(worker.db, request_id, worker.id)
         errand = await _open_errand(worker, request_id)
@@ -56,7 +59,7 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
         _LOG.warning("drain.waits", request_id=str(request_id), error=f"{type(error).__name__} {error}")
         return
     finally:
-        del worker.draining[request_id]
+        del worker.draining[request_id], worker.ends[request_id]
     if is_unfinished and not worker.stopping.is_set():
         await ring_drain(worker.queue, request_id)
 
@@ -80,12 +83,21 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
         if not claimed:
             if not await has_queued_rows(worker.db, request_id):
                 return False
-            await asyncio.sleep(PACED_SECONDS)  # the hosts of what is left have no room now
+            await _wait_for_room(worker, request_id)
             continue
         if len(claimed) == taken and time.monotonic() >= calls_at:
             calls_at = time.monotonic() + CALL_SECONDS
             await _call_for_help(worker, request_id)
     return True
+
+
+async def _wait_for_room(worker: WorkerContext, request_id: UUID) -> None:
+    """Wait while the hosts of what is left have no room: until a check of this request has ended, or a second."""
+    ended = worker.ends[request_id]
+    ended.clear()
+    await asyncio.sleep(PACED_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), LOOK_SECONDS)
 
 
 async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:
@@ -125,7 +137,7 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
         sides = {of: side for (number, of), side in settled.items() if number == row.row and not _is_open(row, of)}
         check = Check(row, sides, time.monotonic())
         task = asyncio.create_task(check_row(worker, errand, check))
-        worker.checks[task] = (row.request_id, row.row)
+        worker.checks[task] = row
         task.add_done_callback(functools.partial(end_check, worker, check))
         if worker.stopping.is_set():
             task.cancel()  # before its first step

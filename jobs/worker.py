@@ -1,26 +1,16 @@
-"""I/O: the composition root of a worker process: builds what jobs share, runs arq beside a clock of our own, ends well.
-
-arq hears the bell; the clock beats the heart, makes waiting rows due and, every few seconds, sweeps and finds work that
-no bell told of. The sweep is the clock's and not an arq cron, so that a worker goes on without Redis, only later.
-"""
+"""I/O: the composition root of a worker process: builds what jobs share, hears bells beside a clock, and ends well."""
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Final
 from uuid import UUID
 
-import msgspec
 import structlog
-from arq.worker import Worker as ArqWorker
-from arq.worker import func
-from redis.exceptions import RedisError
 
-from app.enqueue import DRAIN_REQUEST, QUEUE_NAME, WRITE_REPORT, encode_job, open_queue, redis_settings, ring_report
+from app.enqueue import open_queue, ring_report
 from app.login.check import close_tools, open_tools
 from app.login.listeners import list_own_listeners
 from app.metrics import Metrics, serve_metrics
@@ -29,16 +19,15 @@ from app.reports import open_report_store
 from app.seal import Keyring
 from app.settings import Settings
 from app.store.db import StoreError, new_id, open_pool
-from app.store.workers import beat, leave_worker, make_due
+from app.store.workers import leave_worker
 from app.verify import Kit
-from jobs import drain_request as draining
-from jobs import sweep as sweeping
-from jobs import write_report as reporting
+from jobs.bells import hear_bells
+from jobs.clock import beat_heart, pass_on_due_rows, seek_work
 from jobs.context import WorkerContext
 from jobs.recorder import Recorder
 from jobs.slots import Slots
+from jobs.sweep import purge
 
-JOB_SECONDS: Final = 120
 BEAT_SECONDS: Final = 2.0
 DUE_SECONDS: Final = 1.0
 SEEK_SECONDS: Final = 5.0
@@ -58,15 +47,17 @@ async def run_worker(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stopping.set)
-    metrics = await serve_metrics(worker.metrics, settings.metrics_address)
-    tasks = [
-        asyncio.create_task(_every(RESUME_SECONDS, worker.recorder.run)),
-        asyncio.create_task(_every(min(BEAT_SECONDS, settings.worker_timeout_seconds / 5), lambda: _beat(worker))),
-        asyncio.create_task(_every(DUE_SECONDS, lambda: _make_due(worker))),
-        asyncio.create_task(_every(SEEK_SECONDS, lambda: _seek(worker))),
-        asyncio.create_task(_every(PURGE_SECONDS, lambda: sweeping.purge(worker))),
-        asyncio.create_task(_hear_bells(worker)),
+    metrics = await serve_metrics(worker.metrics, settings.metrics_address, worker.kit.pace.describe)
+    beat_seconds = min(BEAT_SECONDS, settings.worker_timeout_seconds / 5)
+    turns: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+        (RESUME_SECONDS, worker.recorder.run),
+        (RESUME_SECONDS, lambda: hear_bells(worker)),
+        (beat_seconds, lambda: beat_heart(worker)),
+        (DUE_SECONDS, lambda: pass_on_due_rows(worker)),
+        (SEEK_SECONDS, lambda: seek_work(worker)),
+        (PURGE_SECONDS, lambda: purge(worker)),
     ]
+    tasks = [asyncio.create_task(_every(seconds, act)) for seconds, act in turns]
     _LOG.info("worker.started", worker_id=str(worker.id), slots=settings.check_concurrency)
     await worker.stopping.wait()
     await _finish(worker)
@@ -93,6 +84,7 @@ async def _open(settings: Settings) -> WorkerContext:
         id=worker_id,
         settings=settings,
         db=db,
+        heart=await open_pool(settings.database_url, most=1),
         queue=queue,
         reports=open_report_store(settings, keyring.link_key()),
         keyring=keyring,
@@ -109,7 +101,7 @@ async def _open(settings: Settings) -> WorkerContext:
         recorder=Recorder(db, worker_id, on_closed),
         metrics=Metrics(),
     )
-    await _beat(worker)
+    await beat_heart(worker)
     return worker
 
 
@@ -132,9 +124,7 @@ async def _finish(worker: WorkerContext) -> None:
 async def _let_end(worker: WorkerContext, seconds: float) -> None:
     """Wait until no check is in flight, no claim on its way and no report half written."""
     ends_at = time.monotonic() + seconds
-    while (
-        busy := {*worker.checks, *worker.draining.values(), *worker.writing.values()}
-    ) and time.monotonic() < ends_at:
+    while (busy := worker.list_busy()) and time.monotonic() < ends_at:
         await asyncio.wait(busy, timeout=ends_at - time.monotonic())
 
 
@@ -145,47 +135,7 @@ async def _close(worker: WorkerContext) -> None:
     await worker.queue.aclose()
     await close_tools(worker.kit.tools)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(worker.db.close(), CLOSE_SECONDS)
-
-
-async def _beat(worker: WorkerContext) -> None:
-    await beat(worker.db, worker.id, socket.gethostname(), os.getpid(), worker.settings.check_concurrency)
-    worker.note_beat(time.monotonic())
-    worker.metrics.checks_in_flight.set(len(worker.checks))
-
-
-async def _make_due(worker: WorkerContext) -> None:
-    for request_id in await make_due(worker.db):
-        _drain_here(worker, request_id)
-
-
-async def _seek(worker: WorkerContext) -> None:
-    """Do what no bell told of. Here and not by a bell, which a worker might hear that is busy with it already."""
-    await sweeping.sweep(worker)
-    drains, reports = await sweeping.find_work(worker)
-    for request_id in drains:
-        _drain_here(worker, request_id)
-    for request_id in reports:
-        _write_here(worker, request_id)
-
-
-def _drain_here(worker: WorkerContext, request_id: UUID) -> None:
-    """Start a drain in this process, bell or no bell."""
-    task = asyncio.create_task(draining.drain_request(worker, request_id))
-    worker.drains.add(task)
-    task.add_done_callback(worker.drains.discard)
-
-
-def _write_here(worker: WorkerContext, request_id: UUID) -> None:
-    """Begin to write a report in this process, one that is long in the making only once."""
-    if request_id not in worker.writing:
-        task = worker.writing[request_id] = asyncio.create_task(_write_report(worker, request_id))
-        task.add_done_callback(lambda _: worker.writing.pop(request_id))
-
-
-async def _write_report(worker: WorkerContext, request_id: UUID) -> None:
-    with contextlib.suppress(StoreError):  # the sweep comes back to it
-        await reporting.write_report(worker.db, worker.reports, request_id)
+        await asyncio.wait_for(asyncio.gather(worker.db.close(), worker.heart.close()), CLOSE_SECONDS)
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -196,41 +146,3 @@ async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
         except Exception as error:  # noqa: BLE001 - a composition root: the clock must not stop
             _LOG.warning("clock.failed", error=type(error).__name__, detail=str(error))
         await asyncio.sleep(seconds)
-
-
-async def _hear_bells(worker: WorkerContext) -> None:
-    """Run arq; where Redis is away for longer than arq bears, begin anew."""
-    while True:
-        arq = _make_arq_worker(worker)
-        try:
-            await arq.async_run()
-        except (RedisError, OSError, TimeoutError) as error:
-            _LOG.warning("bells.away", error=type(error).__name__)
-        finally:
-            with contextlib.suppress(RedisError, OSError, asyncio.CancelledError):
-                await arq.close()
-        await asyncio.sleep(2)
-
-
-def _make_arq_worker(worker: WorkerContext) -> ArqWorker:
-    async def drain(_ctx: dict[str, Any], request_id: str) -> None:
-        await draining.drain_request(worker, UUID(request_id))
-
-    async def write(_ctx: dict[str, Any], request_id: str) -> None:
-        await _write_report(worker, UUID(request_id))
-
-    return ArqWorker(
-        functions=[func(cast(Any, drain), name=DRAIN_REQUEST), func(cast(Any, write), name=WRITE_REPORT)],
-        queue_name=QUEUE_NAME,
-        redis_settings=redis_settings(worker.settings.redis_url, is_patient=True),
-        job_serializer=encode_job,
-        job_deserializer=msgspec.msgpack.decode,
-        handle_signals=False,
-        max_jobs=100,
-        queue_read_limit=2000,
-        poll_delay=0.1,
-        job_timeout=JOB_SECONDS,
-        keep_result=0,
-        health_check_interval=30,
-        log_results=False,
-    )

@@ -15,6 +15,7 @@ _FREE_LOST_ROWS: Final = bind("free_lost_rows")
 _FREE_ROWS: Final = bind("free_rows")
 _HAS_QUEUED_ROWS: Final = bind("has_queued_rows")
 _LEAVE_WORKER: Final = bind("leave_worker")
+_LIST_OWN_ROWS: Final = bind("list_own_rows")
 _LIST_REPORTS_TO_WRITE: Final = bind("list_reports_to_write")
 _LIST_REQUESTS_TO_DRAIN: Final = bind("list_requests_to_drain")
 _MAKE_DUE: Final = bind("make_due")
@@ -75,6 +76,11 @@ async def leave_worker(db: Database, worker_id: UUID) -> None:
 async def make_due(db: Database) -> list[UUID]:
     """Let rows that have waited long enough be claimed again. Returns their requests."""
     return [record["request_id"] for record in await _MAKE_DUE.many(db)]
+
+
+async def list_own_rows(db: Database, worker_id: UUID) -> set[tuple[UUID, int, int]]:
+    """Return request, row and attempt of all that a worker checks."""
+    return {tuple(record) for record in await _LIST_OWN_ROWS.many(db, worker_id)}
 
 
 async def list_requests_to_drain(db: Database, worker_id: UUID) -> list[UUID]:

@@ -51,6 +51,11 @@ SELECT EXISTS (SELECT FROM request_rows r JOIN requests q ON q.id = r.request_id
 -- params: id uuid
 DELETE FROM workers WHERE id = $1;
 
+-- name: list_own_rows :many
+-- The rows that a worker checks, each with the attempt.
+-- params: worker_id uuid
+SELECT request_id, row, attempt FROM request_rows WHERE worker_id = $1 AND state = 'checking';
+
 -- name: list_reports_to_write :many
 -- Requests whose rows have all ended some time ago and whose report is not written: nobody heard the bell, or it failed.
 -- params: age interval

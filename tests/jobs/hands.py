@@ -64,6 +64,7 @@ async def hire(settings: Settings, db: Any, **changes: Any) -> AsyncIterator[Han
         id=worker_id,
         settings=settings,
         db=db,
+        heart=db,
         queue=queue,
         reports=open_report_store(settings, keyring.link_key()),
         keyring=keyring,

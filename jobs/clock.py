@@ -1,0 +1,80 @@
+"""I/O: what a worker does by the clock: beat its heart, make waiting rows due, sweep, do what no bell told of.
+
+It is not arq's cron, so that a worker goes on without Redis, only later.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from app.store.db import StoreError
+from app.store.workers import beat, list_own_rows, make_due
+from jobs.context import WorkerContext
+from jobs.drain_request import drain_request
+from jobs.sweep import find_work, sweep
+from jobs.write_report import write_report
+
+_LOG: Final = structlog.get_logger()
+
+
+async def beat_heart(worker: WorkerContext) -> None:
+    """Say that this worker lives; after a gap in which it may have been taken for dead, let go of what it lost."""
+    await beat(worker.heart, worker.id, socket.gethostname(), os.getpid(), worker.settings.check_concurrency)
+    if worker.note_beat(time.monotonic()):
+        await let_go(worker)
+    worker.metrics.checks_in_flight.set(len(worker.checks))
+    worker.metrics.count_hosts(worker.kit.pace.count_states())
+
+
+async def pass_on_due_rows(worker: WorkerContext) -> None:
+    """Let rows that have waited long enough be claimed, here for a start."""
+    for request_id in await make_due(worker.db):
+        _drain_here(worker, request_id)
+
+
+async def seek_work(worker: WorkerContext) -> None:
+    """Do what no bell told of. Here and not by a bell, which a worker might hear that is busy with it already."""
+    await let_go(worker)
+    await sweep(worker)
+    drains, reports = await find_work(worker)
+    for request_id in drains:
+        _drain_here(worker, request_id)
+    for request_id in reports:
+        _write_here(worker, request_id)
+
+
+async def let_go(worker: WorkerContext) -> None:
+    """Stop checks whose rows are this worker's no more: another makes their logins now, and counts them."""
+    running = dict(worker.checks)
+    if not running:
+        return
+    own = await list_own_rows(worker.db, worker.id)
+    for task, row in running.items():
+        if (row.request_id, row.row, row.attempt) not in own and not task.done():
+            _LOG.warning("check.lost", request_id=str(row.request_id), row=row.row)
+            task.cancel()
+
+
+def _drain_here(worker: WorkerContext, request_id: UUID) -> None:
+    """Start a drain in this process, bell or no bell."""
+    task = asyncio.create_task(drain_request(worker, request_id))
+    worker.drains.add(task)
+    task.add_done_callback(worker.drains.discard)
+
+
+def _write_here(worker: WorkerContext, request_id: UUID) -> None:
+    """Begin to write a report in this process, one that is long in the making only once."""
+    if request_id not in worker.writing:
+        task = worker.writing[request_id] = asyncio.create_task(_write_report(worker, request_id))
+        task.add_done_callback(lambda _: worker.writing.pop(request_id))
+
+
+async def _write_report(worker: WorkerContext, request_id: UUID) -> None:
+    with contextlib.suppress(StoreError):  # the next turn comes back to it
+        await write_report(worker.db, worker.reports, request_id)
