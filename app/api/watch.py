@@ -14,6 +14,8 @@ from app.store.requests import list_versions
 LOOK_SECONDS: Final = 0.25
 CALM_SECONDS: Final = 3.0
 """Rows end many times a second: a call that waits hears of counts after this long, of a new state at once."""
+MOST_TOLD_IN_A_SECOND: Final = 15
+"""Of counts: where more calls wait, each waits longer, so that a crowd costs no more than a few do."""
 
 _LOG: Final = structlog.get_logger()
 
@@ -35,6 +37,7 @@ class Watch:
     db: Any
     _waiting: dict[UUID, set[_Turn]] = field(default_factory=dict)
     _anyone: asyncio.Event = field(default_factory=asyncio.Event)
+    _count: int = 0
     _is_over: bool = False
 
     async def changed(self, request_id: UUID, version: int, state: str, seconds: float) -> None:
@@ -42,13 +45,16 @@ class Watch:
         if self._is_over:
             return
         news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        turn = _Turn(version, state, time.monotonic() + CALM_SECONDS, news)
+        self._count += 1
+        calm = max(CALM_SECONDS, self._count / MOST_TOLD_IN_A_SECOND)
+        turn = _Turn(version, state, time.monotonic() + calm, news)
         waiting = self._waiting.setdefault(request_id, set())
         waiting.add(turn)
         self._anyone.set()
         try:
             await asyncio.wait([news], timeout=seconds)
         finally:
+            self._count -= 1
             waiting.discard(turn)
             if not waiting and self._waiting.get(request_id) is waiting:
                 del self._waiting[request_id]

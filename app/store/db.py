@@ -135,7 +135,13 @@ async def open_pool(url: str, *, most: int = 10) -> Any:
     """
     with translated():
         pool = asyncpg.create_pool(
-            url, min_size=0, max_size=most, command_timeout=COMMAND_SECONDS, timeout=ACQUIRE_SECONDS, init=_prepare
+            url,
+            min_size=0,
+            max_size=most,
+            command_timeout=COMMAND_SECONDS,
+            timeout=ACQUIRE_SECONDS,
+            init=_prepare,
+            reset=_leave_as_it_is,
         )
         return await pool
 
@@ -167,6 +173,13 @@ def new_id() -> UUID:
     stamp = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10), "big")
     return UUID(int=stamp << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+
+
+async def _leave_as_it_is(_link: Any) -> None:
+    """Send nothing when a connection goes back: no statement of ours leaves anything in a session.
+
+    A transaction that is open still has been rolled back by then.
+    """
 
 
 async def _prepare(link: Any) -> None:
