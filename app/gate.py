@@ -151,6 +151,14 @@ class Gate:
             most = min(most, self.in_use + min(tokens, max(1, int(self.rate))))
         return max(0, most - self.in_use)
 
+    def state(self, now: float) -> str:
+        """Return in a word how the host is paced: shut, paused, slowed (a bound is known) or open."""
+        if self.shut:
+            return "shut"
+        if now < self.opens_at:
+            return "paused"
+        return "slowed" if self.rate or self._is_probing or self.ceiling < MOST else "open"
+
     @property
     def is_proven(self) -> bool:
         """Whether anybody was answered."""
@@ -256,13 +264,19 @@ class Gate:
         if self._is_probing:
             # So many logins, and then none for so long: that is what it bears.
             self._is_probing = False
-            bearable = max(self._slow_logins, 1) / max(MINUTE, now - self._slow_since) * 0.95
-            self.rate = bearable
-            self._starts_at = now + 1.0 / bearable
+            self._learn_rate(now)
         if self.shut and self._is_probed:  # an answer to what began before says nothing of now
             self.shut = None
             self.refusals.clear()
             self.limit, self.opens_at = 2.0, min(self.opens_at, now)
+
+    def _learn_rate(self, now: float) -> None:
+        if not self._slow_logins:
+            self.limit = 1.0  # others may have used up what our address is given
+            return
+        bearable = self._slow_logins / max(MINUTE, now - self._slow_since) * 0.95
+        self.rate = max(bearable, 1 / LONGEST_PAUSE_SECONDS)
+        self._starts_at = now + 1.0 / self.rate
 
     def _grow(self, now: float) -> None:
         self._pause = FIRST_PAUSE_SECONDS

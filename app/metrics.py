@@ -4,6 +4,7 @@ One `Metrics` for each process, made by its composition root and passed down; /m
 own, never on the public one.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -41,6 +42,9 @@ class Metrics:
         self.records_held = Gauge(
             "bulk_connect_records_held", "Results that wait to be written.", registry=self.registry
         )
+        self._hosts = Gauge(
+            "bulk_connect_hosts", "Mail hosts by how they are paced.", ("protocol", "state"), registry=self.registry
+        )
 
     def count_check(self, side: SideResult, provider: str) -> None:
         """Count one side that was checked."""
@@ -49,19 +53,34 @@ class Metrics:
         for name, milliseconds in side.timings.items():
             self._stages.labels(side.protocol.value, name).observe(milliseconds / 1000)
 
+    def count_hosts(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Note how many hosts are in which state of pace: protocol and state to number, those without left out."""
+        self._hosts.clear()
+        for names, count in counts.items():
+            self._hosts.labels(*names).set(count)
+
     def render(self) -> bytes:
         """Write all of it as Prometheus reads it."""
         return generate_latest(self.registry)
 
 
-async def serve_metrics(metrics: Metrics, address: str) -> web.AppRunner | None:
-    """Listen for Prometheus. Where another process of ours has the port already, this one goes without."""
+async def serve_metrics(
+    metrics: Metrics, address: str, describe_pace: Callable[[], Sequence[Mapping[str, object]]] = tuple
+) -> web.AppRunner | None:
+    """Listen for Prometheus. Where another process of ours has the port already, this one goes without.
+
+    /debug/pace tells what this process knows of each mail host's limits.
+    """
 
     async def answer(_http: web.Request) -> web.Response:
         return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def answer_pace(_http: web.Request) -> web.Response:
+        return web.json_response({"hosts": list(describe_pace())})
+
     app = web.Application()
     app.router.add_get("/metrics", answer)
+    app.router.add_get("/debug/pace", answer_pace)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=75)
     await runner.setup()
     host, _, port = address.rpartition(":")

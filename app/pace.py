@@ -7,7 +7,9 @@ later, so that it holds no slot that another host's row could use.
 
 import asyncio
 import contextlib
+import heapq
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
 
@@ -23,6 +25,7 @@ PATIENCE_SECONDS: Final = 900.0
 MANY: Final = 50
 """Rows that end without a dial need no turns."""
 
+MOST_SHOWN: Final = 500
 STRAY_SECONDS: Final = 10.0
 """How long a check is put off that goes a way which is not known to work."""
 
@@ -90,13 +93,22 @@ class Pace:
         gate = self._gates.get((door, protocol))
         return gate is not None and gate.knows(way)
 
-    def describe(self) -> list[dict[str, object]]:
-        """Return what is known of each gate, for the debug view."""
+    def count_states(self) -> Counter[tuple[str, str]]:
+        """Count the gates by protocol and by how they are paced: shut, paused, slowed or open."""
         now = self._now()
+        return Counter((protocol.value, gate.state(now)) for (_, protocol), gate in self._gates.items())
+
+    def describe(self, most: int = MOST_SHOWN) -> list[dict[str, object]]:
+        """Return what is known of the gates, those in trouble first, then the busiest; for the debug view."""
+        now = self._now()
+        shown = heapq.nsmallest(
+            most, self._gates.items(), key=lambda entry: (entry[1].state(now) == "open", -entry[1].in_use, entry[0])
+        )
         return [
             {
                 "door": door,
                 "protocol": protocol.value,
+                "state": gate.state(now),
                 "limit": int(min(gate.limit, gate.cap)),
                 "room": gate.room(now),
                 "inUse": gate.in_use,
@@ -107,7 +119,7 @@ class Pace:
                 "refusedLately": gate.count_refusals(now, 600.0),
                 "shut": gate.shut.value if gate.shut else None,
             }
-            for (door, protocol), gate in sorted(self._gates.items())
+            for (door, protocol), gate in shown
         ]
 
     @contextlib.asynccontextmanager
