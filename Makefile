@@ -101,6 +101,10 @@ unit: $(DEV) ## the pure tests: milliseconds, no servers
 flow: $(DEV) ## the whole line: API, workers, PostgreSQL, Valkey, Dovecot, Postfix
 	@$(BIN)/python -m pytest tests/flow
 
+.PHONY: bench
+bench: $(DEV) ## what checks, ledger and waiting cost, beside a bare script (PARTS="checks ledger waiting workers")
+	@$(BIN)/python -m tests.bench $(PARTS)
+
 .PHONY: chaos
 chaos: $(DEV) ## kill and stop everything while thousands of rows run; the books must balance (SEED=N plays it again)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
