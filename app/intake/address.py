@@ -20,6 +20,8 @@ REMEMBERED: Final = 4096
 
 _SCHEME: Final = re.compile(r"^(ssl|tls|imaps|smtps|imap|smtp)://", re.IGNORECASE)
 _LITERAL: Final = re.compile(r"^\[?[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.%]*\]?$", re.IGNORECASE)
+_PLAIN_HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+"""A host's name as most cells hold it: nothing to mend."""
 _IN_BRACKETS: Final = re.compile(r"^(?P<name>.*)<(?P<address>[^<>]+)>$")
 
 
@@ -73,6 +75,8 @@ def split_domain(address: str) -> tuple[str, str]:
 @lru_cache(maxsize=REMEMBERED)
 def parse_host(text: str) -> HostParts | None:
     """Take a host cell apart; None if it holds no host. Literal addresses pass: the guard judges them."""
+    if len(text) <= 253 and _PLAIN_HOST.fullmatch(text):
+        return HostParts(text)
     text = trim(text)
     scheme = _SCHEME.match(text)
     is_tls = scheme is not None and scheme[1].lower() in {"ssl", "tls", "imaps", "smtps"}

@@ -90,8 +90,12 @@ def find_preset_by_mx(host: str) -> Preset | None:
 def find_preset_by_host(host: str) -> Preset | None:
     """Return the preset one of whose servers is `host`, in whatever region it stands."""
     tables, host = _tables(), host.lower()
-    regional = (preset for pattern, preset in tables.by_pattern if pattern.fullmatch(host))
-    return tables.by_host.get(host) or next(regional, None)
+    found = tables.by_host.get(host)
+    if found is None:
+        for pattern, preset in tables.by_pattern.items():
+            if pattern.fullmatch(host):
+                return preset
+    return found
 
 
 def provider_name(slug: str) -> str:
@@ -112,12 +116,12 @@ class _Tables:
     by_domain: dict[str, Preset]
     by_suffix: dict[str, Preset]
     by_host: dict[str, Preset]
-    by_pattern: list[tuple[re.Pattern[str], Preset]]
+    by_pattern: dict[re.Pattern[str], Preset]
 
 
 @cache
 def _tables() -> _Tables:
-    tables = _Tables({}, {}, {}, {}, {}, [])
+    tables = _Tables({}, {}, {}, {}, {}, {})
     text = files(__package__).joinpath("data/providers.csv").read_text("utf-8")
     for row in csv.DictReader(text.splitlines()):
         preset = _read(row)
@@ -133,7 +137,7 @@ def _tables() -> _Tables:
                 tables.by_host.setdefault(server.host, preset)
             elif server is not None and "{region}" in server.host:
                 pattern = re.escape(server.host).replace(re.escape("{region}"), "[a-z0-9-]+")
-                tables.by_pattern.append((re.compile(pattern), preset))
+                tables.by_pattern[re.compile(pattern)] = preset
     return tables
 
 
