@@ -9,12 +9,14 @@ from aioimaplib import aioimaplib
 class Exchange(aioimaplib.Command):
     """One command on its way: what answers its continuations, and how it ended.
 
-    `answers`: lines to send, in turn, when the server says `+`; an empty one when they have run out.
+    `answers`: lines to send, in turn, when the server says `+`; an empty one when they have run out. `due`: how many
+    of them must have been sent before a yes can be believed.
     """
 
-    def __init__(self, name: str, tag: str, *args: str, answers: Sequence[bytes] = ()) -> None:
+    def __init__(self, name: str, tag: str, *args: str, answers: Sequence[bytes] = (), due: int = 0) -> None:
         super().__init__(name, tag, *args)
         self.answers = deque(answers)
+        self.due = due
         self.challenges: list[bytes] = []
         self.ending = b""
         self.error: Exception | None = None
@@ -28,6 +30,11 @@ class Exchange(aioimaplib.Command):
         await self._event.wait()
         if self.error is not None:
             raise self.error
+
+    @property
+    def is_early(self) -> bool:
+        """Tell whether the server made up its mind before it had heard the password."""
+        return len(self.challenges) < self.due
 
     @property
     def is_ok(self) -> bool:

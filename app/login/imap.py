@@ -89,6 +89,8 @@ class ImapSession:
         reply = parse_imap_reply(command.ending, [*_read_challenges(command), *self._wire.notices], self.needles)
         if not command.is_ok:
             raise Stopped(Failure(FailureKind.REPLY, Stage.AUTH, reply))
+        if command.is_early:
+            raise Stopped(Failure(FailureKind.PROTOCOL, Stage.AUTH, reply, "a yes before the password was sent"))
         return reply
 
     async def look(self, sender: str) -> None:  # noqa: ARG002 - the SMTP side asks about it
@@ -198,7 +200,7 @@ class ImapSession:
         encoded = base64.b64encode(blob.encode())
         if "SASL-IR" in self._wire.offers:
             return Exchange("AUTHENTICATE", self._wire.new_tag(), mechanism, encoded.decode(), answers=more)
-        return Exchange("AUTHENTICATE", self._wire.new_tag(), mechanism, answers=[encoded, *more])
+        return Exchange("AUTHENTICATE", self._wire.new_tag(), mechanism, answers=[encoded, *more], due=1)
 
     def _login_command(self, username: str, secret: str) -> Exchange:
         tag = self._wire.new_tag()
@@ -206,7 +208,8 @@ class ImapSession:
             return Exchange("LOGIN", tag, aioimaplib.quoted(username), aioimaplib.quoted(secret))
         # RFC 9051, section 4.3: a literal may hold any byte but NUL.
         user, word = username.encode(), secret.encode()
-        return Exchange("LOGIN", tag, f"{{{len(user)}}}", answers=[user + f" {{{len(word)}}}".encode(), word])
+        answers = [user + f" {{{len(word)}}}".encode(), word]
+        return Exchange("LOGIN", tag, f"{{{len(user)}}}", answers=answers, due=2)
 
 
 def _read_challenges(command: Exchange) -> list[bytes]:

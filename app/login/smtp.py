@@ -17,7 +17,7 @@ import ssl
 from typing import Final
 
 from aiosmtplib.auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
-from aiosmtplib.errors import SMTPResponseException
+from aiosmtplib.errors import SMTPAuthenticationError, SMTPResponseException
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
@@ -187,15 +187,21 @@ class SmtpSession:
         match mechanism:
             case Mechanism.LOGIN:
                 user, word = auth_login_encode(username, secret)
-                answer = await self._wire.ask(b"AUTH", b"LOGIN", user)
+                answer = _doubt(await self._wire.ask(b"AUTH", b"LOGIN", user))
                 if answer.code == 334 and _decode(answer.message).lower().startswith("user"):
-                    answer = await self._wire.ask(user)  # it did not take the name in advance
+                    answer = _doubt(await self._wire.ask(user))  # it did not take the name in advance
                 return (await self._wire.ask(word) if answer.code == 334 else answer), ""
             case Mechanism.CRAM_MD5:
-                answer = await self._wire.ask(b"AUTH", b"CRAM-MD5")
+                answer = _doubt(await self._wire.ask(b"AUTH", b"CRAM-MD5"))
                 if answer.code != 334:
                     return answer, ""
-                return await self._wire.ask(auth_crammd5_verify(username, secret, answer.message)), ""
+                try:
+                    digest = auth_crammd5_verify(username, secret, answer.message)
+                except SMTPAuthenticationError as error:
+                    reply = parse_smtp_reply(answer.code, answer.message, self.needles)
+                    failure = Failure(FailureKind.PROTOCOL, Stage.AUTH, reply, "a challenge that is no base64")
+                    raise Stopped(failure) from error
+                return await self._wire.ask(digest), ""
             case Mechanism.XOAUTH2:
                 answer = await self._wire.ask(b"AUTH", b"XOAUTH2", auth_xoauth2_encode(username, secret))
                 return await self._hear_refusal(answer, b"")
@@ -208,6 +214,7 @@ class SmtpSession:
                 blob = auth_plain_encode(username, secret)
                 is_short = len(blob) + len("AUTH PLAIN ") <= COMMAND_LIMIT_BYTES
                 answer = await self._wire.ask(b"AUTH", b"PLAIN", *([blob] if is_short else []))
+                answer = answer if is_short else _doubt(answer)
                 return (await self._wire.ask(blob) if answer.code == 334 else answer), ""
 
     async def _hear_refusal(self, answer: SMTPResponse, consent: bytes) -> tuple[SMTPResponse, str]:
@@ -216,6 +223,14 @@ class SmtpSession:
             return answer, ""
         told = _decode(answer.message)
         return await self._wire.ask(consent), told
+
+
+def _doubt(answer: SMTPResponse) -> SMTPResponse:
+    """Return an answer that came before the password was sent; a yes is none then."""
+    if answer.code == 235:
+        reply = parse_smtp_reply(answer.code, answer.message)
+        raise Stopped(Failure(FailureKind.PROTOCOL, Stage.AUTH, reply, "a yes before the password was sent"))
+    return answer
 
 
 def _decode(challenge: str) -> str:

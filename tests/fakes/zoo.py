@@ -11,6 +11,7 @@ from tests.fakes.grammar import GRAMMAR
 from tests.fakes.greetings import GREETINGS
 from tests.fakes.handshakes import HANDSHAKES
 from tests.fakes.logins import LOGINS
+from tests.fakes.mechanisms import MECHANISMS
 from tests.fakes.silence import SILENCE
 from tests.fakes.strangers import STRANGERS
 
@@ -22,6 +23,7 @@ ZOO: Final[tuple[Behaviour, ...]] = (
     *GREETINGS,
     *HANDSHAKES,
     *LOGINS,
+    *MECHANISMS,
     *GRAMMAR,
 )
 

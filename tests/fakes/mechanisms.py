@@ -1,0 +1,70 @@
+"""Pure: servers that play tricks within one way of logging in."""
+
+from typing import Final
+
+from app.codes import Code
+from tests.fakes.acts import insist
+from tests.fakes.behaviour import Behaviour, Scene, Script
+from tests.fakes.scripted import Do, Step
+
+_WRONG: Final = Code.INVALID_CREDENTIALS
+_NONSENSE: Final = Code.PROTOCOL_ERROR
+_UNKNOWN: Final = Code.AUTH_NO_ANSWER
+_NO: Final = (b"535 5.7.8 Authentication failed\r\n", b"TAG NO [AUTHENTICATIONFAILED] Authentication failed\r\n")
+
+
+def _smtp(mechanism: bytes, *steps: Step) -> Script:
+    """Offer one mechanism over SMTP, hear it asked for, and go on like this."""
+    return lambda scene: [*scene.ready(b"AUTH " + mechanism), f"AUTH {mechanism.decode()}", *steps]
+
+
+def _imap(offers: bytes, command: str, *steps: Step) -> Script:
+    return lambda scene: [*scene.ready(offers), command, *steps]
+
+
+def _plain_in_two(*steps: Step) -> Script:
+    """IMAP without SASL-IR: the password is due only after a `+`."""
+    return _imap(b"AUTH=PLAIN", "AUTHENTICATE PLAIN", *steps)
+
+
+def _yes(scene: Scene) -> list[Step]:
+    """An IMAP session that goes well after its one LOGIN."""
+    return [*scene.ready(b"ID"), "LOGIN", b"TAG OK welcome\r\n", 'ID ("name"', b"TAG BAD what\r\n", *scene.look()]
+
+
+MECHANISMS: Final = (
+    Behaviour(
+        "CRAM-MD5: challenge that is no base64", _smtp(b"CRAM-MD5", b"334 !!!\xff\r\n", Do.HANG), _NONSENSE, None, 1
+    ),
+    Behaviour("CRAM-MD5: empty challenge", _smtp(b"CRAM-MD5", b"334 \r\n", "", _NO[0], Do.HANG), _WRONG, None, 1),
+    Behaviour("CRAM-MD5: silence", _smtp(b"CRAM-MD5", b"334 PDE+\r\n", Do.HANG), _UNKNOWN, None, 1),
+    Behaviour("CRAM-MD5: yes without a question", _smtp(b"CRAM-MD5", b"235 yes\r\n", Do.HANG), _NONSENSE, None, 1),
+    Behaviour("LOGIN: prompts of junk", _smtp(b"LOGIN", b"334 \xff!\r\n", "", _NO[0], Do.HANG), _WRONG, None, 1),
+    Behaviour(
+        "LOGIN: asks for the name twice",
+        _smtp(b"LOGIN", b"334 VXNlcm5hbWU6\r\n", "", b"334 UGFzc3dvcmQ6\r\n", "", _NO[0], Do.HANG),
+        _WRONG,
+        None,
+        1,
+    ),
+    Behaviour("LOGIN: prompts without end", _smtp(b"LOGIN", b"334 VXNlcm5hbWU6\r\n", insist), _NONSENSE, None, 1),
+    Behaviour("LOGIN: yes before the password", _smtp(b"LOGIN", b"235 yes\r\n", Do.HANG), _NONSENSE, None, 1),
+    Behaviour("LOGIN: refuses the name", _smtp(b"LOGIN", _NO[0], Do.HANG), _WRONG, None, 1),
+    Behaviour(
+        "LOGIN: closes before the password", _smtp(b"LOGIN", b"334 UGFzc3dvcmQ6\r\n", Do.CLOSE), _UNKNOWN, None, 1
+    ),
+    Behaviour("PLAIN in two: yes before the password", _plain_in_two(b"TAG OK yes\r\n", Do.HANG), None, _NONSENSE, 1),
+    Behaviour("PLAIN in two: no before the password", _plain_in_two(_NO[1], Do.HANG), None, _WRONG, 1),
+    Behaviour("PLAIN in two: junk for a challenge", _plain_in_two(b"+ \xff\xfe!\r\n", insist), None, _NONSENSE, 1),
+    Behaviour("PLAIN in two: closes", _plain_in_two(b"+\r\n", Do.CLOSE), None, _UNKNOWN, 1),
+    Behaviour("LOGIN command: yes", _yes, None, Code.OK, 1),
+    Behaviour("LOGIN command: no", _imap(b"X-NONE", "LOGIN", _NO[1], Do.HANG), None, _WRONG, 1),
+    Behaviour("LOGIN command: asks for more", _imap(b"X-NONE", "LOGIN", b"+ more\r\n", insist), None, _NONSENSE, 1),
+    Behaviour(
+        "LOGIN command: sends back what it got",
+        _imap(b"X-NONE", "LOGIN", b'* BAD LOGIN "info@example.com" "correct-horse-7"\r\n' + _NO[1], Do.HANG),
+        None,
+        _WRONG,
+        1,
+    ),
+)
