@@ -12,9 +12,10 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
+from weakref import WeakValueDictionary
 
 from app.codes import Code
-from app.gate import START_LIMIT, Gate, Way
+from app.gate import START_LIMIT, Gate, Refusals, Way
 from app.model import Protocol
 
 TURN_SECONDS: Final = 2.0
@@ -58,6 +59,7 @@ class Pace:
         self._patience_seconds = patience_seconds
         self._gates: dict[tuple[str, Protocol], Gate] = {}
         self._freed: dict[tuple[str, Protocol], asyncio.Event] = {}
+        self._refusals: WeakValueDictionary[str, Refusals] = WeakValueDictionary()
         self._doors: dict[str, set[tuple[str, Protocol]]] = {}
         self._most_unproven = max(slots // 2, 2 * START_LIMIT) if slots else sys.maxsize
         self._unproven = 0
@@ -186,7 +188,9 @@ class Pace:
                     raise NoTurn(max(closed_for, 1.0))
                 freed.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(freed.wait(), min(left, closed_for or left))
+                    # Not `wait_for`: that of Python 3.11 may swallow a cancellation.
+                    async with asyncio.timeout(min(left, closed_for or left)):
+                        await freed.wait()
         finally:
             gate.waiting -= 1
 
@@ -208,7 +212,8 @@ class Pace:
         if gate is None:
             if len(self._gates) >= KEYS_KEPT:
                 self._forget()
-            gate = self._gates[name] = Gate(is_big=is_big)
+            refusals = self._refusals.setdefault(name[0], Refusals())
+            gate = self._gates[name] = Gate(is_big=is_big, refusals=refusals)
             self._freed[name] = asyncio.Event()
         for known_as in (name[0], pace_key, host):
             gate.cap = min(gate.cap, self._limits.get(known_as, gate.cap))
