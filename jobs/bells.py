@@ -1,4 +1,4 @@
-"""I/O: hear the bells that Redis passes on: for each, arq runs a drain or a report; between places 6 and 7 on the line.
+"""I/O: hear the bells that Redis passes on: each begins a drain, or writes a report; between places 6 and 7.
 
 A bell carries an id and nothing else. What was lost with Redis, or with a worker that had heard it, the clock finds.
 """
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from app.enqueue import DRAIN_REQUEST, QUEUE_NAME, WRITE_REPORT, encode_job, redis_settings
 from app.store.db import StoreError
 from jobs.context import WorkerContext
-from jobs.drain_request import drain_request
+from jobs.drain_request import begin_drain
 from jobs.write_report import write_report
 
 JOB_SECONDS: Final = 120
@@ -34,7 +34,7 @@ async def hear_bells(worker: WorkerContext) -> None:
 
 def _make_arq_worker(worker: WorkerContext) -> ArqWorker:
     async def drain(_ctx: dict[str, Any], request_id: str) -> None:
-        await drain_request(worker, UUID(request_id))
+        begin_drain(worker, UUID(request_id))  # and not waited for: a hundred long ones would leave arq no ear
 
     async def write(_ctx: dict[str, Any], request_id: str) -> None:
         with contextlib.suppress(StoreError):  # the clock comes back to it

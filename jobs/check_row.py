@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -34,9 +35,13 @@ class Errand:
 
 @dataclass(slots=True)
 class Check:
-    """One row while it is checked. `settled`: results of its sides that are not open. `started_at`: steady seconds."""
+    """One row while it is checked, in a slot of its workspace.
+
+    `settled`: results of its sides that are not open. `started_at`: steady seconds.
+    """
 
     row: ClaimedRow
+    workspace_id: UUID
     settled: dict[Protocol, SideResult]
     started_at: float
     progress: Progress = field(default_factory=Progress)
@@ -55,7 +60,7 @@ async def check_row(worker: WorkerContext, errand: Errand, check: Check) -> None
 def end_check(worker: WorkerContext, check: Check, task: asyncio.Task[None]) -> None:
     """Let go of a check's slot, and hand its row back where it was cut short, or where a defect of ours ended it."""
     del worker.checks[task]
-    worker.slots.release()
+    worker.slots.release(1, check.workspace_id)
     if check.row.request_id in worker.ends:
         worker.ends[check.row.request_id].set()
     error = None if task.cancelled() else task.exception()

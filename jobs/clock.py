@@ -16,7 +16,7 @@ import structlog
 from app.store.db import StoreError
 from app.store.workers import beat, list_own_rows, make_due
 from jobs.context import WorkerContext
-from jobs.drain_request import drain_request
+from jobs.drain_request import begin_drain
 from jobs.sweep import find_work, sweep
 from jobs.write_report import write_report
 
@@ -35,7 +35,7 @@ async def beat_heart(worker: WorkerContext) -> None:
 async def pass_on_due_rows(worker: WorkerContext) -> None:
     """Let rows that have waited long enough be claimed, here for a start."""
     for request_id in await make_due(worker.db):
-        _drain_here(worker, request_id)
+        begin_drain(worker, request_id)
 
 
 async def seek_work(worker: WorkerContext) -> None:
@@ -44,7 +44,7 @@ async def seek_work(worker: WorkerContext) -> None:
     await sweep(worker)
     drains, reports = await find_work(worker)
     for request_id in drains:
-        _drain_here(worker, request_id)
+        begin_drain(worker, request_id)
     for request_id in reports:
         _write_here(worker, request_id)
 
@@ -59,13 +59,6 @@ async def let_go(worker: WorkerContext) -> None:
         if (row.request_id, row.row, row.attempt) not in own and not task.done():
             _LOG.warning("check.lost", request_id=str(row.request_id), row=row.row)
             task.cancel()
-
-
-def _drain_here(worker: WorkerContext, request_id: UUID) -> None:
-    """Start a drain in this process, bell or no bell."""
-    task = asyncio.create_task(drain_request(worker, request_id))
-    worker.drains.add(task)
-    task.add_done_callback(worker.drains.discard)
 
 
 def _write_here(worker: WorkerContext, request_id: UUID) -> None:

@@ -29,7 +29,7 @@ from jobs.context import WorkerContext
 
 BLOCK_ROWS: Final = 25
 SLICE_SECONDS: Final = 60.0
-"""How long one drain claims before it rings for itself: jobs stay short, so that arq forgets none for long."""
+"""How long one drain claims before it rings for itself, for whoever hears it."""
 PACED_SECONDS: Final = 0.1
 LOOK_SECONDS: Final = 0.9
 MOST_CALLS: Final = 4
@@ -37,6 +37,13 @@ CALL_SECONDS: Final = 1.0
 """How often a drain that has more than enough to do looks for workers that could help."""
 
 _LOG: Final = structlog.get_logger()
+
+
+def begin_drain(worker: WorkerContext, request_id: UUID) -> None:
+    """Start a drain as a task of this process."""
+    task = asyncio.create_task(drain_request(worker, request_id))
+    worker.drains.add(task)
+    task.add_done_callback(worker.drains.discard)
 
 
 async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
@@ -66,20 +73,20 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
 
 async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
     """Claim and start checks until nothing is claimable, or the slice is over. Returns whether rows may be left."""
-    request_id = errand.request.id
+    request_id, workspace_id = errand.request.id, errand.request.workspace_id
     ends_at = time.monotonic() + SLICE_SECONDS
     calls_at = 0.0
     while not worker.stopping.is_set():
         if time.monotonic() >= ends_at:
             return True
-        taken = await worker.slots.acquire(BLOCK_ROWS)
+        taken = await worker.slots.acquire(BLOCK_ROWS, workspace_id)
         started = 0
         try:
             with worker.claiming():
                 claimed = await _claim(worker, request_id, taken)
                 started = await _start_checks(worker, errand, claimed)
         finally:
-            worker.slots.release(taken - started)
+            worker.slots.release(taken - started, workspace_id)
         if not claimed:
             if not await has_queued_rows(worker.db, request_id):
                 return False
@@ -135,7 +142,7 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
         raise
     for row in claimed:
         sides = {of: side for (number, of), side in settled.items() if number == row.row and not _is_open(row, of)}
-        check = Check(row, sides, time.monotonic())
+        check = Check(row, errand.request.workspace_id, sides, time.monotonic())
         task = asyncio.create_task(check_row(worker, errand, check))
         worker.checks[task] = row
         task.add_done_callback(functools.partial(end_check, worker, check))

@@ -1,56 +1,73 @@
-"""I/O (it waits): the check slots of one worker process, shared by its drains first come, first served."""
+"""I/O (it waits): the check slots of one worker process, shared fairly by workspaces and, within them, by drains."""
 
 import asyncio
-from collections import deque
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Final
 
 GATHER_SECONDS: Final = 0.03
 """How long a drain waits for more slots before it claims with those it has: one claim for many rows."""
 
 
+@dataclass(eq=False, slots=True)
+class _Ask:
+    """One drain that asks for slots. `came`: it has one."""
+
+    party: Hashable
+    most: int
+    came: asyncio.Future[None]
+    taken: int = 0
+
+
 class Slots:
-    """A counted set of slots with a queue before it."""
+    """A counted set of slots. Each goes to the party that holds the fewest; within it, to who asked first."""
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiting: deque[asyncio.Future[int]] = deque()
+        self._held: Counter[Hashable] = Counter()
+        self._asks: dict[_Ask, None] = {}
 
     @property
     def free(self) -> int:
         return self._free
 
-    async def acquire(self, most: int) -> int:
-        """Wait for a slot, and take up to `most` while nobody else waits. Returns how many were taken, at least one."""
-        taken = await self._take_one()
-        if taken < most and not self._waiting:
-            try:
-                await asyncio.sleep(GATHER_SECONDS)
-            except asyncio.CancelledError:
-                self.release(taken)
-                raise
-        # Others who came meanwhile get their share.
-        more = min(most - taken, self._free // (len(self._waiting) + 1))
-        self._free -= more
-        return taken + more
+    async def acquire(self, most: int, party: Hashable = None) -> int:
+        """Wait for a slot, and gather up to `most` for a moment. Returns how many were taken, at least one.
 
-    def release(self, count: int = 1) -> None:
-        """Give slots back: to those who wait, one each, in the order they came."""
-        self._free += count
-        while self._free and self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._free -= 1
-                turn.set_result(1)
-
-    async def _take_one(self) -> int:
-        if self._free and not self._waiting:
-            self._free -= 1
-            return 1
-        turn: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        `party`: whose rows they are for, a workspace.
+        """
+        ask = _Ask(party, most, asyncio.get_running_loop().create_future())
+        self._asks[ask] = None
+        self._deal()
         try:
-            return await turn
+            await ask.came
+            if ask.taken < most:
+                await asyncio.sleep(GATHER_SECONDS)
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release()  # the slot was handed over already
+            del self._asks[ask]
+            self.release(ask.taken, party)
             raise
+        del self._asks[ask]
+        return ask.taken
+
+    def release(self, count: int = 1, party: Hashable = None) -> None:
+        """Give slots of a party back, and deal them out."""
+        self._free += count
+        self._held[party] -= count
+        if not self._held[party]:
+            del self._held[party]
+        self._deal()
+
+    def _deal(self) -> None:
+        while self._free:
+            asks = [ask for ask in self._asks if ask.taken < ask.most]
+            if not asks:
+                return
+            # The first of equals: they stand in the order they came.
+            ask = min(asks, key=lambda one: (self._held[one.party], one.taken))
+            ask.taken += 1
+            self._held[ask.party] += 1
+            self._free -= 1
+            if not ask.came.done():
+                ask.came.set_result(None)

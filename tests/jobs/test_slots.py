@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 
 from jobs.slots import Slots
 
@@ -104,7 +105,7 @@ async def test_one_who_leaves_while_he_gathers_gives_back_what_he_has() -> None:
     slots = Slots(3)
     gathering = asyncio.create_task(slots.acquire(25))
     await asyncio.sleep(0.005)
-    assert slots.free == 2
+    assert slots.free == 0
     gathering.cancel()
     await asyncio.wait({gathering})
     assert slots.free == 3
@@ -134,3 +135,51 @@ async def test_in_any_commotion_slots_are_neither_made_nor_lost() -> None:
     await asyncio.wait(tasks)
     assert most_in_use == 5
     assert slots.free == 5
+
+
+async def test_a_slot_goes_to_the_workspace_that_holds_the_fewest() -> None:
+    slots = Slots(6)
+    assert await slots.acquire(6, "many") == 6
+    crowd = [asyncio.create_task(slots.acquire(6, "many")) for _ in range(20)]
+    await asyncio.sleep(0)
+    one = asyncio.create_task(slots.acquire(25, "few"))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        slots.release(1, "many")
+    assert await one == 3
+    slots.release(1, "few")
+    await asyncio.sleep(0)
+    assert sum(task.done() or task in crowd[:1] for task in crowd) == 1
+    for task in crowd:
+        task.cancel()
+    await asyncio.wait(crowd)
+
+
+async def test_workspaces_share_alike_however_many_drains_each_has() -> None:
+    slots = Slots(20)
+    held: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    dice = random.Random(3)
+
+    async def check(party: str) -> None:
+        await asyncio.sleep(0.05 + dice.random() / 10)
+        held[party] -= 1
+        slots.release(1, party)
+
+    async def drain(party: str) -> None:
+        while True:
+            taken = await slots.acquire(25, party)
+            held[party] += taken
+            checks.update(asyncio.create_task(check(party)) for _ in range(taken))
+
+    checks: set[asyncio.Task[None]] = set()
+    drains = [asyncio.create_task(drain(party)) for party in ("a",) * 15 + ("b",)]
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        seen.update(held)
+    for task in drains:
+        task.cancel()
+    await asyncio.wait([*drains, *checks])
+    assert seen["a"] + seen["b"] > 100 * 20 * 0.5
+    assert 0.7 < seen["a"] / seen["b"] < 1.4
+    assert slots.free == 20
