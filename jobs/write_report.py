@@ -13,8 +13,8 @@ import structlog
 from app.report.rows import render_header, render_rows, report_file_name
 from app.reports import ReportStore, ReportStoreError
 from app.store.db import NotFound
+from app.store.lines import iterate_report_lines
 from app.store.requests import RequestRecord, get_request_for_job, mark_report_written
-from app.store.rows import iterate_row_results
 
 _LOG: Final = structlog.get_logger()
 
@@ -52,6 +52,6 @@ class _Counted:
 
     async def blocks(self, db: Any, request: RequestRecord) -> AsyncIterator[bytes]:
         yield render_header(request.columns).encode()
-        async for rows in iterate_row_results(db, request.id):
+        async for rows in iterate_report_lines(db, request.id, with_extra=bool(request.columns)):
             self.lines += len(rows)
             yield render_rows(rows, request.columns).encode()

@@ -11,16 +11,13 @@ from aiohttp import web
 from app.api.context import API
 from app.api.parameters import read_outcome, read_query
 from app.api.problem import Problem
-from app.api.requests import find_request
-from app.enqueue import ring_report
+from app.api.requests import find_request, have_written_again
 from app.report.rows import render_header, render_rows, report_file_name
-from app.reports import ReportStoreError
+from app.reports import CONTENT_TYPE, ReportStoreError
 from app.seal import is_link_valid
 from app.store.db import StoreError
-from app.store.requests import RequestRecord, reopen_report
-from app.store.rows import iterate_row_results
-
-CSV: Final = "text/csv"
+from app.store.lines import iterate_report_lines
+from app.store.requests import RequestRecord
 
 _LOG: Final = structlog.get_logger()
 
@@ -55,7 +52,7 @@ async def signed_report(http: web.Request) -> web.StreamResponse:
 
 async def _blocks(db: object, request: RequestRecord, outcome: str) -> AsyncIterator[bytes]:
     head = render_header(request.columns)
-    async for rows in iterate_row_results(db, request.id, outcome=outcome):
+    async for rows in iterate_report_lines(db, request.id, outcome=outcome, with_extra=bool(request.columns)):
         yield (head + render_rows(rows, request.columns)).encode()
         head = ""
     if head:
@@ -67,7 +64,7 @@ async def _send(
 ) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
-            "Content-Type": f"{CSV}; charset=utf-8",
+            "Content-Type": CONTENT_TYPE,
             "Content-Disposition": f'attachment; filename="{name}"',
             "Cache-Control": "private, no-store",
         }
@@ -94,10 +91,8 @@ async def _send(
 
 async def _have_written_again(http: web.Request, name: str) -> None:
     """Ask for a report once more; its name ends in the request's id and a time."""
-    api = http.app[API]
     try:
         request_id = UUID(name.rpartition("_")[0].rpartition("_")[2])
     except ValueError:
         return
-    await reopen_report(api.db, request_id)
-    await ring_report(api.queue, request_id)
+    await have_written_again(http.app[API], request_id)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from app.model import SideResult, SideStatus
+from app.model import SideStatus
 from app.report.cell import guard_cell, render_time
-from app.report.record import ReportRow
+from app.report.record import ReportLine, ReportSide
 
 HEADER: Final = (
     *("row", "externalId", "emailAddress", "outcome", "accountId"),
@@ -32,12 +32,12 @@ def render_header(columns: Sequence[str] = ()) -> str:
     return _write([[*HEADER, *(guard_cell(name) for name in columns)]])
 
 
-def render_rows(rows: Iterable[ReportRow], columns: Sequence[str] = ()) -> str:
+def render_rows(rows: Iterable[ReportLine], columns: Sequence[str] = ()) -> str:
     """Write one line a row, in the order given. What is not known yet is an empty cell."""
     return _write(_cells(row, columns) for row in rows)
 
 
-def render_line(row: ReportRow, columns: Sequence[str] = ()) -> str:
+def render_line(row: ReportLine, columns: Sequence[str] = ()) -> str:
     """Write one line."""
     return render_rows((row,), columns)
 
@@ -47,7 +47,7 @@ def report_file_name(request_id: object, at: datetime) -> str:
     return f"Email-Account_Bulk_Report_{request_id}_{int(at.timestamp() * 1000)}.csv"
 
 
-def list_corrections_of(row: ReportRow) -> list[Mapping[str, str]]:
+def list_corrections_of(row: ReportLine) -> list[Mapping[str, str]]:
     """Return what was mended in a row: before the check, then on each side; each once."""
     told: list[Mapping[str, str]] = list(row.corrections)
     for side in (row.smtp, row.imap):
@@ -64,7 +64,7 @@ def render_correction(entry: Mapping[str, str]) -> str:
     return f"{field}: {reason}" if given == used else f"{field}: {given or 'empty'} -> {used or 'empty'}: {reason}"
 
 
-def _cells(row: ReportRow, columns: Sequence[str]) -> list[Cell]:
+def _cells(row: ReportLine, columns: Sequence[str]) -> list[Cell]:
     done = row.outcome != ""
     cells: list[Cell] = [row.row, row.external_id, row.email, row.outcome, str(row.account_id or "")]
     cells += _side_cells(row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption)
@@ -81,15 +81,16 @@ def _cells(row: ReportRow, columns: Sequence[str]) -> list[Cell]:
     return [guard_cell(cell) if isinstance(cell, str) else cell for cell in cells]
 
 
-def _side_cells(side: SideResult | None, done: bool, host: str, port: int, encryption: str) -> tuple[Cell, ...]:
+def _side_cells(side: ReportSide | None, done: bool, host: str, port: int, encryption: str) -> tuple[Cell, ...]:
     if side is None:
         status, code = (SideStatus.SKIPPED, "not_checked") if done else ("", "")
         return (str(status), code, "", "", host, port or "", encryption)
     host, port, encryption = side.host or host, side.port or port, side.encryption or encryption
-    return (str(side.status), side.code, side.remedy, side.reply, host, port or "", str(encryption))
+    remedy, reply = " ".join(side.remedy.split()), " ".join(side.reply.split())  # a row is a line
+    return (str(side.status), side.code, remedy, reply, host, port or "", str(encryption))
 
 
-def _errors(row: ReportRow) -> str:
+def _errors(row: ReportLine) -> str:
     if row.duplicate_of:
         return f"The same mailbox as row {row.duplicate_of}."
     if row.outcome == "skipped" and not row.errors:

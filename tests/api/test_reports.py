@@ -166,7 +166,7 @@ async def test_a_report_that_breaks_off_does_not_look_whole(service: Service, mo
         yield rows
         raise Unavailable("PostgreSQL went away")
 
-    monkeypatch.setattr("app.api.reports.iterate_row_results", break_off)
+    monkeypatch.setattr("app.api.reports.iterate_report_lines", break_off)
     headers = {"x-api-key": service.key}
     async with service.client.get(f"{CONNECT}/{request_id}/report.csv", headers=headers) as response:
         assert response.status == 200
@@ -183,7 +183,7 @@ async def test_a_report_that_cannot_begin_is_a_problem(service: Service, monkeyp
         raise Unavailable("PostgreSQL went away")
 
     request_id = await service.connected(row())
-    monkeypatch.setattr("app.api.reports.iterate_row_results", break_off)
+    monkeypatch.setattr("app.api.reports.iterate_report_lines", break_off)
     answer = await service.get(f"{CONNECT}/{request_id}/report.csv")
     assert (answer.status, answer.problem) == (503, "unavailable")
 

@@ -17,8 +17,8 @@ import pytest
 from app.reports import ReportStore, open_report_store
 from app.settings import Settings
 from app.store.db import Unavailable, new_id, open_pool
+from app.store.lines import iterate_report_lines
 from app.store.requests import reopen_report
-from app.store.rows import iterate_row_results
 from app.store.workers import list_reports_to_write
 from jobs import write_report as writing
 from jobs.write_report import write_report
@@ -126,15 +126,15 @@ async def test_a_postgresql_that_goes_away_in_the_middle_leaves_no_half_report(
 ) -> None:
     request_id = await end_request(space, 10)
     own = await open_pool(database_url)
-    rows = iterate_row_results
+    rows = iterate_report_lines
 
-    async def iterate_and_fail(*words: Any) -> Any:
-        async for block in rows(*words):
+    async def iterate_and_fail(*words: Any, **named: Any) -> Any:
+        async for block in rows(*words, **named):
             yield block
             raise Unavailable("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "iterate_row_results", iterate_and_fail)
+        patch.setattr(writing, "iterate_report_lines", iterate_and_fail)
         with pytest.raises(Unavailable):
             await write_report(own, store, request_id)
     assert files(tmp_path) == []

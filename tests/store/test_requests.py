@@ -7,6 +7,7 @@ import pytest
 
 from app.model import Counts, OnExisting, Options, RequestStatus, RowError, Save, Secrets
 from app.store.db import Conflict, NotFound, StoreError, new_id
+from app.store.lines import BLOCK_LINES, iterate_report_lines
 from app.store.requests import (
     count_requests,
     count_rows_with_code,
@@ -21,7 +22,7 @@ from app.store.requests import (
     reopen_report,
     sum_queued_rows,
 )
-from app.store.rows import BLOCK_ROWS, iterate_row_results, list_error_groups, list_row_results
+from app.store.rows import list_error_groups, list_row_results
 from tests.store.ledger import Space, ended, make_row, make_rows, waiting
 
 WRONG = (RowError(2, "smtpPort", "range", "smtpPort must be from 1 to 65535."),)
@@ -79,15 +80,15 @@ async def test_a_request_is_stored_whole_or_not_at_all(space: Space) -> None:
 
 
 async def test_many_rows_are_stored_in_slices(space: Space) -> None:
-    request_id = await space.add(make_rows(BLOCK_ROWS + 1))
-    blocks = [block async for block in iterate_row_results(space.db, request_id)]
-    assert [len(block) for block in blocks] == [BLOCK_ROWS, 1]
-    assert [row.row for block in blocks for row in block] == list(range(1, BLOCK_ROWS + 2))
+    request_id = await space.add(make_rows(BLOCK_LINES + 1))
+    blocks = [block async for block in iterate_report_lines(space.db, request_id)]
+    assert [len(block) for block in blocks] == [BLOCK_LINES, 1]
+    assert [row.row for block in blocks for row in block] == list(range(1, BLOCK_LINES + 2))
 
 
 async def test_an_exact_block_ends_the_walk(space: Space) -> None:
-    request_id = await space.add(make_rows(BLOCK_ROWS))
-    assert [len(block) async for block in iterate_row_results(space.db, request_id)] == [BLOCK_ROWS]
+    request_id = await space.add(make_rows(BLOCK_LINES))
+    assert [len(block) async for block in iterate_report_lines(space.db, request_id)] == [BLOCK_LINES]
 
 
 async def test_requests_of_a_workspace_that_is_gone_are_refused(space: Space) -> None:
@@ -230,13 +231,29 @@ async def test_failures_are_grouped_the_largest_group_first(space: Space) -> Non
     request_id = await space.add([*make_rows(3), make_row(4, email="info@example.net")])
     worker = uuid4()
     await space.end(worker, *[ended(row, "invalid_credentials") for row in await space.claim(request_id, worker)])
-    groups = await list_error_groups(space.db, request_id)
+    groups = await list_error_groups(space.db, request_id, by_domain=["invalid_credentials"])
     found = {(group.protocol, group.domain, group.count, group.first_row) for group in groups}
     assert found == {
         (side, *rest) for side in ("smtp", "imap") for rest in (("example.com", 3, 1), ("example.net", 1, 4))
     }
     assert [group.count for group in groups] == [3, 3, 1, 1]
     assert groups[0].reply == "535 5.7.8 Bad credentials"
+
+    whole = await list_error_groups(space.db, request_id)
+    assert [(group.protocol, group.domain, group.count, group.first_row) for group in whole] == [
+        ("imap", "", 4, 1),
+        ("smtp", "", 4, 1),
+    ]
+    alone = await list_error_groups(space.db, request_id, by_domain=["invalid_credentials"], least_rows_of_domain=4)
+    assert [group.count for group in alone] == [4, 4]
+
+
+async def test_rows_that_are_tried_again_have_not_failed_yet(space: Space) -> None:
+    request_id = await space.add(make_rows(2))
+    worker = uuid4()
+    first, second = await space.claim(request_id, worker)
+    await space.end(worker, ended(first, "invalid_credentials"), waiting(second))
+    assert {group.code for group in await list_error_groups(space.db, request_id)} == {"invalid_credentials"}
 
 
 async def test_what_waits_in_a_workspace_is_summed(space: Space) -> None:
