@@ -34,12 +34,15 @@ class Counting:
     asked: Counter[str] = field(default_factory=Counter)
     """How often a password came for a user name, answered or not."""
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    revoked: set[str] = field(default_factory=set)
+    """User names whose password has been changed since."""
 
     def judge(self, protocol: str, username: str) -> str:
         """Return `ok`, `no` or `later`, and write it down."""
         kind = username.partition("-")[0]
         seen = self.logins[protocol, username]
         answer = {"wrong": "no", "later": "ok" if seen else "later"}.get(kind, "ok")
+        answer = "no" if username in self.revoked else answer
         seen.append(answer)
         return answer
 
