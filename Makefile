@@ -153,6 +153,18 @@ lock: ## pin what pyproject.toml asks for anew (needs uv)
 	pin dev.lock --extra embedded --extra build --extra dev
 	@! grep -l '://' .lock/*.lock || { echo "The locks above name hosts; they must not." >&2; exit 1; }
 
+BUCKET := $(VENV)/bucket/node_modules/.package-lock.json
+
+.PHONY: bucket
+bucket: $(BUCKET) ## an S3-compatible server for the tests of the report store (needs Node.js and npm)
+
+$(BUCKET): .lock/bucket/package-lock.json $(DEV)
+	@command -v npm >/dev/null 2>&1 || { echo "make bucket needs Node.js and npm." >&2; exit 1; }
+	@mkdir -p $(VENV)/bucket
+	@cp .lock/bucket/*.json $(VENV)/bucket/
+	@npm ci --prefix $(VENV)/bucket --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: clean
 clean: ## remove the environment and every cache; data in .data stay
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -4,6 +4,7 @@ A report is written whole or not at all and never changed. An object store signs
 them ourselves, and the API serves them.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +24,9 @@ from app.settings import Settings
 LINK_SECONDS: Final = 7 * 24 * 3600
 """How long a link opens; a new status call signs a new one. S3 signs for seven days at most."""
 LINK_PATH: Final = "/v1/reports/"
+CONTENT_TYPE: Final = "text/csv; charset=utf-8"
+LOOK_SECONDS: Final = 2.0
+"""How long a status call waits for an object store's word on whether a report is there."""
 
 
 class ReportStoreError(Exception):
@@ -51,7 +55,7 @@ class ReportStore:
                 yield block
 
         try:
-            await obstore.put_async(self.store, path, counted(), mode="overwrite")
+            await obstore.put_async(self.store, path, counted(), mode="overwrite", attributes=self._describe(path))
         except (BaseError, OSError) as error:
             raise ReportStoreError(type(error).__name__) from None
         return digest.digest()
@@ -76,13 +80,16 @@ class ReportStore:
 
         return found.meta["size"], blocks()
 
-    async def exists(self, path: str) -> bool:
-        """Tell whether a report is there."""
+    async def is_gone(self, path: str) -> bool:
+        """Tell whether the store says that a report is not there. One that gives no answer says nothing."""
         try:
-            await obstore.head_async(self.store, path)
+            async with asyncio.timeout(LOOK_SECONDS):
+                await obstore.head_async(self.store, path)
+        except FileNotFoundError:
+            return True
         except (BaseError, OSError):
             return False
-        return True
+        return False
 
     async def delete(self, path: str) -> None:
         """Delete a report; one that is gone already is fine."""
@@ -105,6 +112,16 @@ class ReportStore:
         except (BaseError, OSError) as error:
             raise ReportStoreError(type(error).__name__) from None
         return signed
+
+    def _describe(self, path: str) -> dict[str, str] | None:
+        """Return what an object store tells readers of a link besides the bytes; a folder keeps bytes alone."""
+        if self.is_local:
+            return None
+        return {
+            "Content-Type": CONTENT_TYPE,
+            "Content-Disposition": f'attachment; filename="{path.rpartition("/")[2]}"',
+            "Cache-Control": "private, no-store",
+        }
 
 
 def open_report_store(settings: Settings, link_key: bytes) -> ReportStore:

@@ -32,6 +32,7 @@ from app.store.requests import (
     count_rows_with_code,
     get_request,
     list_requests,
+    reopen_report,
 )
 from app.store.rows import list_row_results
 
@@ -62,6 +63,9 @@ async def status(http: web.Request) -> web.Response:
     is_news = http.if_none_match is not None and not _knows(http, _etag(request))
     if seconds and request.finished_at is None and not is_news:
         await api.watch.changed(request.id, request.version, request.state, seconds)
+        request = await find_request(http)
+    if await _has_lost_report(api, request):
+        await have_written_again(api, request.id)
         request = await find_request(http)
     tag = _etag(request)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **_retry_after(request)}
@@ -162,6 +166,19 @@ def count_outcome(request: RequestRecord, outcome: str) -> int:
         Outcome.SKIPPED: counts.skipped,
         Outcome.CANCELLED: counts.cancelled,
     }[Outcome(outcome)]
+
+
+async def have_written_again(api: Api, request_id: UUID) -> None:
+    """Have the report of a request that is done written once more."""
+    await reopen_report(api.db, request_id)
+    await ring_report(api.queue, request_id)
+
+
+async def _has_lost_report(api: Api, request: RequestRecord) -> bool:
+    """Tell whether the link would lead to nothing; of a folder we hear it when the link is opened."""
+    if request.report_path is None or api.reports.is_local:
+        return False
+    return await api.reports.is_gone(request.report_path)
 
 
 async def _report_url(api: Api, request: RequestRecord, base: str) -> str | None:

@@ -165,7 +165,7 @@ async def test_what_has_expired_is_deleted_with_its_report(space: Space, hands: 
     assert path is not None
     await space.db.execute("UPDATE requests SET expires_at = now() - interval '1 minute' WHERE id = $1", expired)
     await purge(one.worker)
-    assert not await one.worker.reports.exists(path)
+    assert await one.worker.reports.is_gone(path)
     assert [record["id"] for record in await space.db.fetch("SELECT id FROM requests")] == [kept]
 
 

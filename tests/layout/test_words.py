@@ -1,5 +1,6 @@
 """What is written about the project is true of it: settings, codes, commands, queries, locks."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -53,6 +54,14 @@ def test_locks_name_no_host_and_pin_by_hash(lock: Path) -> None:
     assert pins
     assert text.count("--hash=sha256:") >= len(pins)
     assert not re.search(r"^-(i|f|-index|-extra|-find|-trusted)", text, flags=re.MULTILINE)
+
+
+def test_the_lock_of_the_bucket_names_no_host_and_pins_by_hash() -> None:
+    text = (ROOT / ".lock" / "bucket" / "package-lock.json").read_text()
+    assert "://" not in text
+    packages = [about for place, about in json.loads(text)["packages"].items() if place]
+    assert packages
+    assert [about for about in packages if not about["integrity"].startswith("sha512-")] == []
 
 
 def test_the_locks_hold_what_the_project_asks_for() -> None:
