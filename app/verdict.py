@@ -1,5 +1,6 @@
 """Pure: what the check of a side came to, as it is stored and shown: code, words, settings that were used."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -21,14 +22,21 @@ from app.model import (
     SideStatus,
     Trace,
 )
-from app.report.advice import Situation, render_remedy
+from app.report.advice import Situation, lead_with, render_remedy
+
+NOBODYS: Final = "other"
+"""The preset of servers that are no provider's."""
+
+_SPOKEN: Final = re.compile(r" \(|, | / ")
+"""Where what a preset is called begins to be more than people say: Outlook.com, Hotmail, Live."""
 
 
 @dataclass(frozen=True, slots=True)
 class SideVerdict:
     """How one side ended. `sent_credentials`: a login was made. `is_answered`: nobody is left waiting for an answer.
 
-    `is_final`: it is not tried again, whatever its code.
+    `is_final`: it is not tried again, whatever its code. `is_host_known`: others were answered where this side was
+    refused or met silence, so that will pass.
     """
 
     result: SideResult
@@ -36,6 +44,7 @@ class SideVerdict:
     sent_credentials: bool
     is_answered: bool
     is_final: bool = False
+    is_host_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ def judge(
     corrections: Sequence[Correction] = (),
     dials: int = 0,
     is_final: bool = False,
+    is_host_known: bool = False,
 ) -> SideVerdict:
     """Return the verdict of a side. `dials`: connections that were tried for it."""
     trace, failure = checked.trace, checked.failure
@@ -79,22 +89,20 @@ def judge(
     certificate = trace.certificate
     if failure is not None and failure.certificate is not None:
         certificate = failure.certificate
-    preset = find_preset(provider) if provider else None
-    situation = Situation(
+    situation = describe(
         checked.protocol,
         provider,
-        preset.name if preset is not None else "",
-        trace.server.host,
-        trace.server.port,
-        trace.server.encryption,
-        certificate.names,
+        host=trace.server.host,
+        port=trace.server.port,
+        encryption=trace.server.encryption,
+        certificate_names=certificate.names,
     )
     hides_mail = is_ok and trace.has_all_mail is False and provider in {"gmail", "gsuite"}
     remedy = "" if is_ok else render_remedy(code, situation)
-    if diagnosis.rule.startswith("policy:"):
-        remedy = f"{diagnosis.evidence} {remedy.partition('. ')[2] or remedy}".strip()
-    elif diagnosis.rule.startswith("pace:"):
-        remedy = f"{diagnosis.evidence} {remedy}"
+    if diagnosis.rule.startswith(("policy:", "pace:")):
+        # What is known beforehand says what happened; where it says what to do as well, nothing is left to say.
+        is_all = ". " in diagnosis.evidence
+        remedy = diagnosis.evidence if is_all else lead_with(diagnosis.evidence, remedy)
     result = SideResult(
         protocol=checked.protocol,
         status=SideStatus.OK if is_ok else SideStatus.FAILED,
@@ -120,7 +128,39 @@ def judge(
         warning=Code.ALL_MAIL_HIDDEN.value if hides_mail else "",
     )
     is_answered = not trace.sent_credentials or code is not Code.AUTH_NO_ANSWER
-    return SideVerdict(result, side, trace.sent_credentials, is_answered, is_final)
+    return SideVerdict(result, side, trace.sent_credentials, is_answered, is_final, is_host_known)
+
+
+def describe(
+    protocol: Protocol,
+    provider: str,
+    *,
+    host: str = "",
+    port: int = 0,
+    encryption: Encryption | None = None,
+    certificate_names: Sequence[str] = (),
+    count: int = 1,
+    domain: str = "",
+) -> Situation:
+    """Return what a remedy may speak of: the given, and what is known of the provider. `provider`: a slug, or empty."""
+    preset = find_preset(provider) if provider else None
+    if preset is None or preset.slug == NOBODYS:
+        return Situation(protocol, "", "", host, port, encryption, certificate_names, count=count, domain=domain)
+    known = (preset.server(protocol, ""), *preset.alternatives(protocol))
+    return Situation(
+        protocol,
+        preset.slug,
+        _SPOKEN.split(preset.name)[0].replace("!", ""),
+        host,
+        port,
+        encryption,
+        certificate_names,
+        preset.note,
+        [server for server in known if server is not None and server.host == host],
+        preset.auth == "app_password",
+        count,
+        domain,
+    )
 
 
 def not_dialled(protocol: Protocol, side: Side, failure: Failure | None = None) -> Checked:
@@ -143,8 +183,7 @@ _NOTED: Final = frozenset({Code.INVALID_CREDENTIALS, Code.CONNECTION_TIMEOUT, Co
 
 
 def _with_note(verdict: SideVerdict, note: str) -> SideVerdict:
-    """Put what both sides tell together before the remedy; the remedy's own first sentence gives way to it."""
+    """Put what both sides tell together in place of what one side alone tells."""
     if verdict.result.status is SideStatus.OK or Code(verdict.result.code) not in _NOTED:
         return verdict
-    rest = verdict.result.remedy.partition(". ")[2] or verdict.result.remedy
-    return replace(verdict, result=replace(verdict.result, remedy=f"{note} {rest}"))
+    return replace(verdict, result=replace(verdict.result, remedy=lead_with(note, verdict.result.remedy)))

@@ -12,9 +12,9 @@ from app.api.problem import Fault, Problem
 from app.codes import FACTS, Code
 from app.diagnose.diagnose import explain
 from app.diagnose.reply import guess_protocol
-from app.intake.presets import find_preset
 from app.model import Protocol, Stage
-from app.report.advice import Situation, find_help, render_diagnosis, render_remedy
+from app.report.advice import find_help, render_diagnosis, render_remedy
+from app.verdict import describe
 
 MOST_BYTES: Final = 64 * 1024
 
@@ -49,9 +49,8 @@ async def explain_one(http: web.Request) -> web.Response:
     provider = given.get("provider", "")
     found = explain(raw, protocol=protocol, stage=stage, provider=provider, host=given.get("host", ""))
     facts = FACTS[found.code]
-    preset = find_preset(provider) if provider else None
-    situation = Situation(protocol, provider, preset.name if preset else "", given.get("host", ""))
-    page = find_help(found.code, provider)
+    situation = describe(protocol, provider, host=given.get("host", ""))
+    page = find_help(found.code, situation.provider)
     payload = {
         "code": found.code.value,
         "title": facts.title,

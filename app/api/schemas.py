@@ -230,6 +230,7 @@ def make_schemas() -> dict[str, Schema]:
         "fault": maybe(text()),
         "retryable": flag(),
         "exampleRow": whole(minimum=1),
+        "exampleReply": maybe(text("What the server said in that row.")),
     }
     diagnosis = {"code": ref("Code"), **{name: text() for name in ("title", "group", "meaning", "remedy")}}
     diagnosis |= {"fault": maybe(text()), "retryable": flag(), "contextIoStatus": maybe(text())}

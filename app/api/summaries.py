@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from app.intake.presets import find_preset
-from app.report.summary import render_summary
+from app.model import Encryption, Protocol
+from app.report.advice import Situation
+from app.report.summary import CODES_BY_DOMAIN, LEAST_ROWS_OF_DOMAIN, Cause, render_summary
 from app.store.requests import RequestRecord
 from app.store.rows import list_error_groups
+from app.verdict import describe
 
 Json = dict[str, object]
 
@@ -44,7 +46,10 @@ class Summaries:
         now = time.monotonic()
         if kept is not None and (kept.version == request.version or (now < kept.until and request.counts.pending)):
             return kept.groups
-        groups = render_summary(await list_error_groups(db, request.id), _name_of)
+        found = await list_error_groups(
+            db, request.id, by_domain=CODES_BY_DOMAIN, least_rows_of_domain=LEAST_ROWS_OF_DOMAIN
+        )
+        groups = render_summary(found, _situation_of)
         took = time.monotonic() - now
         self._kept[request.id] = _Kept(request.version, now + max(LEAST_SECONDS, took * SHARE), groups)
         self._kept.move_to_end(request.id)
@@ -53,6 +58,13 @@ class Summaries:
         return groups
 
 
-def _name_of(slug: str) -> str:
-    preset = find_preset(slug) if slug else None
-    return preset.name if preset is not None else ""
+def _situation_of(cause: Cause) -> Situation:
+    return describe(
+        Protocol(cause.protocol),
+        cause.provider,
+        host=cause.host,
+        port=cause.port,
+        encryption=Encryption(cause.encryption) if cause.encryption else None,
+        count=cause.count,
+        domain=cause.domain,
+    )

@@ -12,9 +12,9 @@ from app.cli.root import EXIT_USAGE, CommandError
 from app.codes import FACTS
 from app.diagnose.diagnose import Diagnosis, explain
 from app.diagnose.reply import guess_protocol
-from app.intake.presets import find_preset
 from app.model import Protocol, Stage
-from app.report.advice import Situation, render_remedy
+from app.report.advice import render_remedy
+from app.verdict import describe
 
 Json = dict[str, Any]
 
@@ -82,9 +82,7 @@ def _explain_line(line: Json) -> Json:
 
 
 def _remedy(found: Diagnosis, protocol: Protocol, provider: str, host: str) -> str:
-    preset = find_preset(provider) if provider else None
-    slug, name = (preset.slug, preset.name) if preset is not None and preset.slug != "other" else ("", "")
-    return render_remedy(found.code, Situation(protocol, slug, name, host))
+    return render_remedy(found.code, describe(protocol, provider, host=host))
 
 
 def _read_lines(path: Path) -> Iterator[Json]:

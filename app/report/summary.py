@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.codes import FACTS, Code
-from app.model import Encryption, Protocol
 from app.report.advice import Situation, render_remedy
 from app.report.record import ErrorGroup
 
 GROUP_LIMIT: Final = 50
-_LEAST_ROWS_OF_DOMAIN: Final = 2
+CODES_BY_DOMAIN: Final = tuple(code for code, facts in FACTS.items() if facts.group == "Policy")
+"""What an administrator's setting makes all of a domain fail alike with."""
+
+LEAST_ROWS_OF_DOMAIN: Final = 2
+"""One mailbox alone may well have a setting of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,8 @@ class Cause:
     reply: str
 
 
-NameOf = Callable[[str], str]
-"""From a provider's slug to what people call it; empty where it is unknown."""
+SituationOf = Callable[[Cause], Situation]
+"""From a cause to what its remedy may speak of."""
 
 
 def list_causes(groups: Iterable[ErrorGroup], limit: int = GROUP_LIMIT) -> list[Cause]:
@@ -47,14 +50,16 @@ def list_causes(groups: Iterable[ErrorGroup], limit: int = GROUP_LIMIT) -> list[
     return sorted(causes.values(), key=lambda cause: (-cause.count, cause.first_row, cause.protocol))[:limit]
 
 
-def render_summary(groups: Iterable[ErrorGroup], name_of: NameOf, limit: int = GROUP_LIMIT) -> list[dict[str, object]]:
+def render_summary(
+    groups: Iterable[ErrorGroup], situation_of: SituationOf, limit: int = GROUP_LIMIT
+) -> list[dict[str, object]]:
     """Return `errorSummary` of a status answer."""
-    return [_render(cause, name_of) for cause in list_causes(groups, limit)]
+    return [_render(cause, situation_of(cause)) for cause in list_causes(groups, limit)]
 
 
 def _is_for_domain(group: ErrorGroup) -> bool:
     """Tell whether all of a domain is likely to fail alike, by its own administrator's setting."""
-    return FACTS[Code(group.code)].group == "Policy" and group.count >= _LEAST_ROWS_OF_DOMAIN
+    return bool(group.domain) and group.code in CODES_BY_DOMAIN and group.count >= LEAST_ROWS_OF_DOMAIN
 
 
 def _start(group: ErrorGroup) -> Cause:
@@ -74,25 +79,19 @@ def _start(group: ErrorGroup) -> Cause:
 
 def _join(known: Cause, group: ErrorGroup) -> Cause:
     """Add a group to a cause; the settings of the first one, the larger, stand for both."""
+    example = min(known, group, key=lambda one: one.first_row)
     return replace(
         known,
         domain=known.domain if known.domain == group.domain else "",
         count=known.count + group.count,
-        first_row=min(known.first_row, group.first_row),
+        first_row=example.first_row,
+        reply=example.reply,
     )
 
 
-def _render(cause: Cause, name_of: NameOf) -> dict[str, object]:
+def _render(cause: Cause, situation: Situation) -> dict[str, object]:
     code = Code(cause.code)
     facts = FACTS[code]
-    situation = Situation(
-        protocol=Protocol(cause.protocol),
-        provider=cause.provider,
-        provider_name=name_of(cause.provider),
-        host=cause.host,
-        port=cause.port,
-        encryption=Encryption(cause.encryption) if cause.encryption else None,
-    )
     return {
         "code": cause.code,
         "protocol": cause.protocol,
@@ -104,4 +103,5 @@ def _render(cause: Cause, name_of: NameOf) -> dict[str, object]:
         "fault": facts.fault or None,
         "retryable": facts.is_retryable,
         "exampleRow": cause.first_row,
+        "exampleReply": cause.reply or None,
     }

@@ -1,6 +1,6 @@
 """I/O: what the rows of a request came to, in input order, and what failed, grouped."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,8 +12,6 @@ from app.store.sides import read_side
 
 _LIST_ERROR_GROUPS: Final = bind("list_error_groups")
 _LIST_ROW_RESULTS: Final = bind("list_row_results")
-
-BLOCK_ROWS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,10 @@ class RowResult:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Failed sides that share cause, host and the address's domain."""
+    """Failed sides that share cause and server. `domain`: of their addresses; empty where they are of several.
+
+    `reply`: what the server said in `first_row`, the first row among them.
+    """
 
     code: str
     protocol: str
@@ -78,21 +79,15 @@ async def list_row_results(
     return [_read_row(record) for record in records]
 
 
-async def iterate_row_results(db: Database, request_id: UUID, *, outcome: str = "") -> AsyncIterator[list[RowResult]]:
-    """Yield blocks of rows in input order; no connection is held between blocks."""
-    after_row = 0
-    while True:
-        block = await list_row_results(db, request_id, after_row=after_row, outcome=outcome, limit=BLOCK_ROWS)
-        if block:
-            yield block
-        if len(block) < BLOCK_ROWS:
-            return
-        after_row = block[-1].row
+async def list_error_groups(
+    db: Database, request_id: UUID, *, by_domain: Sequence[str] = (), least_rows_of_domain: int = 1
+) -> list[ErrorGroup]:
+    """Return what failed, grouped, the largest group first.
 
-
-async def list_error_groups(db: Database, request_id: UUID) -> list[ErrorGroup]:
-    """Return what failed, grouped, the largest group first."""
-    return [ErrorGroup(*record) for record in await _LIST_ERROR_GROUPS.many(db, request_id)]
+    `by_domain`: codes that are grouped by domain too, where a domain has `least_rows_of_domain` of them.
+    """
+    records = await _LIST_ERROR_GROUPS.many(db, request_id, list(by_domain), least_rows_of_domain)
+    return [ErrorGroup(*record) for record in records]
 
 
 def _read_row(record: Mapping[str, Any]) -> RowResult:

@@ -68,15 +68,26 @@ WHERE q.cancelled_at IS NOT NULL AND q.state IN ('queued', 'processing')
     AND EXISTS (SELECT FROM request_rows r WHERE r.request_id = q.id AND r.state IN ('queued', 'waiting'));
 
 -- name: list_error_groups :many
--- What failed, by cause, side, host and the address's domain, with an example; the largest first.
--- params: request_id uuid
-SELECT c.code, c.protocol, c.host, c.port, c.encryption, r.provider, split_part(r.email, '@', 2) AS domain,
-    count(*)::integer AS count, min(c.row) AS first_row, max(c.reply) AS reply
-FROM checks c JOIN request_rows r ON r.request_id = c.request_id AND r.row = c.row
-WHERE c.request_id = $1 AND c.status = 'failed'
-GROUP BY 1, 2, 3, 4, 5, 6, 7
-ORDER BY 8 DESC, 9
-LIMIT 2000;
+-- What failed, by cause, side and server, with an example; some codes by the address's domain too; the largest first.
+-- params: request_id uuid, codes_by_domain text[], least_rows_of_domain bigint
+WITH alike AS (
+    SELECT c.code, c.protocol, c.host, c.port, c.encryption, r.provider, split_part(r.email, '@', 2) AS domain,
+        count(*) AS count, min(c.row) AS first_row
+    FROM checks c JOIN request_rows r ON r.request_id = c.request_id AND r.row = c.row
+    WHERE c.request_id = $1 AND c.status = 'failed' AND r.outcome = 'failed'
+    GROUP BY 1, 2, 3, 4, 5, 6, 7
+), causes AS (
+    SELECT code, protocol, host, port, encryption, provider,
+        CASE WHEN min(domain) = max(domain) THEN min(domain) ELSE '' END AS domain,
+        sum(count)::integer AS count, min(first_row) AS first_row
+    FROM alike
+    GROUP BY 1, 2, 3, 4, 5, 6, CASE WHEN code = ANY($2) AND count >= $3 THEN domain ELSE '' END
+    ORDER BY count DESC, first_row
+    LIMIT 2000
+)
+SELECT g.code, g.protocol, g.host, g.port, g.encryption, g.provider, g.domain, g.count, g.first_row, c.reply
+FROM causes g JOIN checks c ON c.request_id = $1 AND c.row = g.first_row AND c.protocol = g.protocol
+ORDER BY g.count DESC, g.first_row;
 
 -- name: list_expired_requests :many
 -- Requests past their retention, with the path of their report.

@@ -18,9 +18,12 @@ STATUSES = {
 }
 FIELDS = {
     "app_password_hint",
+    "called",
     "help",
     "host",
+    "mailbox",
     "names",
+    "names_hint",
     "port",
     "ports_hint",
     "protocol",
