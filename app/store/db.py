@@ -22,6 +22,14 @@ from sql import Query, load_queries
 
 ACQUIRE_SECONDS: Final = 10.0
 COMMAND_SECONDS: Final = 60.0
+IDLE_SECONDS: Final = 15
+"""After which PostgreSQL gives up a transaction in which nothing is asked: its locks would stop all others."""
+SESSION: Final = f"""
+SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s';
+SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = '30s';
+"""
+"""So that PostgreSQL misses a host that was cut off within a minute, not after two hours. Nothing on Unix sockets."""
 
 Database: TypeAlias = Any
 """An asyncpg pool or connection; asyncpg has no types."""
@@ -38,6 +46,7 @@ _GONE: Final = (
     asyncpg.SerializationError,
     asyncpg.QueryCanceledError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
     TimeoutError,
 )
@@ -183,6 +192,7 @@ async def _leave_as_it_is(_link: Any) -> None:
 
 
 async def _prepare(link: Any) -> None:
+    await link.execute(SESSION)
     # Binary, since COPY takes nothing else. jsonb's binary form is a version byte and the text.
     for kind, head in (("json", b""), ("jsonb", b"\x01")):
         await link.set_type_codec(

@@ -48,6 +48,21 @@ async def test_what_was_sent_is_not_quoted(space: Space) -> None:
     assert caught.value.__suppress_context__
 
 
+async def test_locks_of_a_host_that_was_cut_off_are_given_back(space: Space) -> None:
+    request_id = await space.add(make_rows(1))
+    lock = "SELECT state FROM requests WHERE id = $1 FOR UPDATE"
+    async with connection(space.db) as link:
+        assert await link.fetchval("SHOW idle_in_transaction_session_timeout") == "15s"
+    with pytest.raises(Unavailable):
+        async with transaction(space.db) as link:
+            await link.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
+            await link.execute(lock, request_id)
+            # Nothing is said any more, as by a host whose cable was pulled in the middle of a record.
+            async with transaction(space.db) as other, asyncio.timeout(5):
+                assert await other.fetchval(lock, request_id) == "queued"
+            await link.execute("SELECT true")
+
+
 async def test_a_deadlock_may_be_tried_again(space: Space) -> None:
     request_id = await space.add(make_rows(2))
     has_both = asyncio.Barrier(2)
