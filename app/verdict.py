@@ -100,9 +100,7 @@ def judge(
     hides_mail = is_ok and trace.has_all_mail is False and provider in {"gmail", "gsuite"}
     remedy = "" if is_ok else render_remedy(code, situation)
     if diagnosis.rule.startswith(("policy:", "pace:")):
-        # What is known beforehand says what happened; where it says what to do as well, nothing is left to say.
-        is_all = ". " in diagnosis.evidence
-        remedy = diagnosis.evidence if is_all else lead_with(diagnosis.evidence, remedy)
+        remedy = lead_with(diagnosis.evidence, remedy)
     result = SideResult(
         protocol=checked.protocol,
         status=SideStatus.OK if is_ok else SideStatus.FAILED,

@@ -84,7 +84,12 @@ def render_remedy(code: Code, situation: Situation) -> str:
 
 
 def lead_with(note: str, remedy: str) -> str:
-    """Return a remedy whose first sentence, what happened, gives way to what is known better."""
+    """Return a remedy whose first sentence, what happened, gives way to what is known better.
+
+    A note of two sentences says what to do as well: it stands alone.
+    """
+    if ". " in note:
+        return note
     return f"{note} {remedy.partition('. ')[2] or remedy}".strip()
 
 

@@ -17,9 +17,9 @@ def join(smtp: Code | None, imap: Code | None, *, same: bool = True) -> str:
     [
         (Code.INVALID_CREDENTIALS, Code.INVALID_CREDENTIALS, True, "both refused the same password"),
         (Code.INVALID_CREDENTIALS, Code.OK, True, "IMAP took the same password"),
-        (Code.INVALID_CREDENTIALS, Code.OK, False, "IMAP took the IMAP password"),
+        (Code.INVALID_CREDENTIALS, Code.OK, False, "IMAP took its password, SMTP refused its own"),
         (Code.OK, Code.INVALID_CREDENTIALS, True, "SMTP took the same password"),
-        (Code.OK, Code.INVALID_CREDENTIALS, False, "SMTP took the SMTP password"),
+        (Code.OK, Code.INVALID_CREDENTIALS, False, "SMTP took its password, IMAP refused its own"),
         (Code.CONNECTION_TIMEOUT, Code.HOST_UNREACHABLE, True, "a firewall, or the wrong servers"),
         (Code.IP_BLOCKED, Code.CONNECTION_CLOSED, True, "may have the same cause"),
         (Code.OK, Code.IP_BLOCKED, False, "may have the same cause"),

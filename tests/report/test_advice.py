@@ -199,3 +199,4 @@ def test_what_is_known_better_takes_the_first_sentences_place() -> None:
         "IMAP took the same password. Type it again."
     )
     assert lead_with("Both failed.", "Check again later.") == "Both failed. Check again later."
+    assert lead_with("It is right. Look elsewhere.", "It was refused. Type it again.") == "It is right. Look elsewhere."
