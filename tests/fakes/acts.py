@@ -42,7 +42,7 @@ def flood(data: bytes) -> Act:
         block = data * max(1, 65536 // len(data))
         while True:
             await _send_raw(peer, block)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)  # the loop is for others too
 
     return act
 
