@@ -30,6 +30,9 @@ BURST_SECONDS: Final = 2.0
 FIRST_HOLD_SECONDS: Final = 15.0
 LONGEST_HOLD_SECONDS: Final = 600.0
 REFUSALS_BEFORE_CARE: Final = 5
+REFUSALS_BEFORE_BAN: Final = 3
+"""After so many refused logins, a host that refuses connections is taken to have banned us; fail2ban's own is five."""
+
 CARE_SECONDS: Final = 3.0
 FUSE_SECONDS: Final = 600.0
 """How long hosts remember refused logins; fail2ban's own default for both its window and its ban."""
@@ -98,6 +101,13 @@ def read_signal(code: Code) -> Signal:
     return _SIGNALS.get(code, Signal.NEUTRAL)
 
 
+class Refusals(deque[float]):
+    """When a host refused logins lately: the last fifty."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=50)
+
+
 @dataclass(slots=True)
 class Gate:
     """What is known of one host. Times are seconds of any steady clock.
@@ -106,7 +116,8 @@ class Gate:
     `in_use`, `waiting`: checks that run, and that wait for a turn; `strays`: those that run apart, since they go by
     ways in which nobody was answered, beside ways that work. `limit` grows up to `ceiling`. `rate`: logins a
     second, 0: no bound is known. `bad`, `bad_since`: the first trouble since somebody was answered. `shut`: why the
-    host is left alone but for probes.
+    host is left alone but for probes. `refusals`: when logins were refused, of both protocols of a host: who bans, bans
+    from all its ports.
     """
 
     cap: int = MOST
@@ -123,7 +134,7 @@ class Gate:
     shut: Code | None = None
     shut_at: float = 0.0
     last_used_at: float = 0.0
-    refusals: deque[float] = field(default_factory=lambda: deque(maxlen=50))
+    refusals: Refusals = field(default_factory=Refusals)
     _logins: deque[float] = field(default_factory=lambda: deque(maxlen=600))
     _good_ways: set[Way] = field(default_factory=set)
     _pause: float = FIRST_PAUSE_SECONDS
@@ -196,16 +207,17 @@ class Gate:
             # A turn that was not taken is lost, but for a second's worth.
             self._starts_at = max(self._starts_at, now - 1.0) + 1.0 / self.rate
 
-    def hopeless(self, now: float, patience_seconds: float) -> Code | None:
-        """Return what the host's rows come to without a dial, since it has taken none for too long; None: dial.
-
-        A row that comes when a probe is due is dialled.
-        """
+    def is_given_up(self, now: float, patience_seconds: float) -> bool:
+        """Tell whether the host has taken nobody for so long that its rows are not tried again."""
         if self.bad is None or self._is_stale(now):
-            return None
+            return False
         if not self._good_ways:
             patience_seconds = min(patience_seconds, STRANGER_SECONDS)
-        is_over = now - self.bad_since >= patience_seconds and self.room(now) == 0
+        return now - self.bad_since >= patience_seconds
+
+    def hopeless(self, now: float, patience_seconds: float) -> Code | None:
+        """Return what the host's rows come to without a dial, since it is given up; None: dial, as the next probe."""
+        is_over = self.is_given_up(now, patience_seconds) and self.room(now) == 0
         return (self.shut or self.bad) if is_over else None
 
     def knows(self, way: Way) -> bool:
@@ -299,7 +311,7 @@ class Gate:
         if lately >= REFUSALS_BEFORE_CARE:
             self.limit = max(2.0, min(self.limit, START_LIMIT) / 2)
             self.opens_at = max(self.opens_at, now + min(lately / REFUSALS_BEFORE_CARE, CARE_SECONDS))
-        spare = max(1, self._fuse - 2)
+        spare = max(REFUSALS_BEFORE_BAN, self._fuse - 2)
         if self._fuse and self.count_refusals(now, FUSE_SECONDS) >= spare:
             # It banned us after so many once; wait until it has forgotten some.
             self.opens_at = max(self.opens_at, self.refusals[-spare] + FUSE_SECONDS)
@@ -337,7 +349,7 @@ class Gate:
 
     def _note_refusal(self, code: Code, now: float) -> None:
         refusals = self.count_refusals(now, FUSE_SECONDS)
-        if refusals >= REFUSALS_BEFORE_CARE and self._good_ways and not self.is_big:
+        if refusals >= REFUSALS_BEFORE_BAN and self._good_ways and not self.is_big:
             self._fuse = refusals
             self._shut(Code.IP_BLOCKED, now)
         elif code is Code.CONNECTION_REFUSED and not self._good_ways:
@@ -351,7 +363,7 @@ class Gate:
             self._silences >= 2
             and self._good_ways
             and not self.is_big
-            and self.count_refusals(now, FUSE_SECONDS) >= REFUSALS_BEFORE_CARE
+            and self.count_refusals(now, FUSE_SECONDS) >= REFUSALS_BEFORE_BAN
         ):
             self._fuse = self.count_refusals(now, FUSE_SECONDS)
             self._shut(Code.IP_BLOCKED, now)

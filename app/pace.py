@@ -90,6 +90,11 @@ class Pace:
         gate = self._gates.get((door, protocol))
         return gate.hopeless(self._now(), self._patience_seconds) if gate is not None else None
 
+    def is_given_up(self, door: str, protocol: Protocol) -> bool:
+        """Tell whether a host has taken nobody for so long that its rows are not tried again."""
+        gate = self._gates.get((door, protocol))
+        return gate is not None and gate.is_given_up(self._now(), self._patience_seconds)
+
     def knows(self, door: str, protocol: Protocol, way: Way) -> bool:
         """Tell whether logins were answered there, so that silence or a refusal is no matter of wrong settings."""
         gate = self._gates.get((door, protocol))

@@ -13,7 +13,7 @@ from app.intake.address import organisation_of, split_domain
 from app.intake.candidates import describe_corrections, list_corrections
 from app.intake.encryption import USUAL_PORTS, parse_encryption
 from app.intake.policy import judge_before_dialling
-from app.intake.presets import find_preset, find_preset_by_host
+from app.intake.presets import Preset, find_preset, find_preset_by_host
 from app.login.check import Tools, check_login
 from app.login.discover import Found, discover
 from app.login.resolve import ResolveError
@@ -159,71 +159,114 @@ async def _walk(errand: _Errand) -> SideVerdict:
     assert side.encryption is not None
     given = Server(side.host, side.port, side.encryption)
     preset = find_preset_by_host(side.host) or (find_preset(task.provider) if task.provider else None)
-    is_known = preset is not None and preset.owns(side.host)
-    door, resolve_ms = (preset.slug, 0) if preset is not None and is_known else await _find_door(side.host, kit)
-    shut = kit.pace.end_for(door, protocol)
+    door = await _find_door(side.host, preset, kit)
+    shut = kit.pace.end_for(door.name, protocol)
     if shut is not None:
         failure = Failure(FailureKind.REFUSED, Stage.CONNECT, detail="not dialled: the host is left alone")
         return errand.judge(failure, Diagnosis(shut, "pace:shut", _LEFT_ALONE.get(shut, _UNANSWERED)), is_final=True)
-    loop = asyncio.get_running_loop()
-    spent_seconds = 0.0
-    dials = 0
-    first: tuple[Checked, Diagnosis] | None = None
-    candidates = [given]
-    while candidates and spent_seconds < kit.timeout_seconds:
-        server = candidates.pop(0)
-        login = Login(protocol, server, side.username, errand.secret, errand.is_token, task.provider, side.sources)
-        seconds = TURN_SECONDS if first is None else CORRECTION_TURN_SECONDS
-        way = (server.port, server.encryption)
-        turn = kit.pace.turn(
-            door, protocol, is_big=is_known, pace_key=task.pace_key, host=server.host, way=way, seconds=seconds
-        )
-        try:
-            async with turn:
-                began_at = loop.time()
-                tools = _shorten(kit.tools, kit.timeout_seconds - spent_seconds)
-                checked = await check_login(login, tools, address=side.address, on_cut=errand.note_cut)
-                spent_seconds += loop.time() - began_at
-        except NoTurn:
-            if first is None or not first[1].is_retryable:
-                raise
-            break  # it is tried again anyhow, and counted so
-        dials += 1
-        diagnosis = diagnose_checked(checked, provider=task.provider, is_token=errand.is_token)
-        kit.pace.observe(door, protocol, diagnosis.code, way)
-        if first is None:
-            checked = _add_resolve_ms(checked, resolve_ms)
-            first = (checked, diagnosis)
-            # Known by port and encryption: STARTTLS where TLS is spoken from the first byte is silence too.
-            is_known_way = diagnosis.code in _REFUSES_US and kit.pace.knows(door, protocol, way)
-            if checked.failure is None or checked.trace.sent_credentials or not task.auto_correct or is_known_way:
+    first = await _dial(errand, given, door, TURN_SECONDS, kit.timeout_seconds)
+    dials, spent_seconds = 1, first.seconds
+    # Known by port and encryption: STARTTLS where TLS is spoken from the first byte is silence too.
+    is_host_known = kit.pace.knows(door.name, protocol, (given.port, given.encryption))
+    is_moody = is_host_known and first.diagnosis.code in _REFUSES_US
+    failure_of_first = first.checked.failure
+    if failure_of_first is not None and task.auto_correct and not first.is_settled and not is_moody:
+        for server in list_corrections(protocol, given, failure_of_first, preset):
+            if spent_seconds >= kit.timeout_seconds:
                 break
-            candidates = list_corrections(protocol, server, checked.failure, preset)
-        elif checked.is_ok or checked.trace.sent_credentials:
-            corrected = replace(side, host=server.host, port=server.port, encryption=server.encryption)
-            corrections = describe_corrections(protocol, given, server)
-            return judge(task.provider, corrected, checked, diagnosis, corrections=corrections, dials=dials)
-    assert first is not None
-    checked, diagnosis = first
-    shut = kit.pace.shut_for(door, protocol)
-    if shut is Code.IP_BLOCKED and diagnosis.code in _REFUSES_US and not checked.trace.sent_credentials:
+            try:
+                left_seconds = kit.timeout_seconds - spent_seconds
+                dialled = await _dial(errand, server, door, CORRECTION_TURN_SECONDS, left_seconds)
+            except NoTurn:
+                if not first.diagnosis.is_retryable:
+                    raise
+                break  # it is tried again anyhow, and counted so
+            dials += 1
+            spent_seconds += dialled.seconds
+            if dialled.is_settled:
+                used = replace(side, host=server.host, port=server.port, encryption=server.encryption)
+                mended = describe_corrections(protocol, given, server)
+                return judge(task.provider, used, dialled.checked, dialled.diagnosis, corrections=mended, dials=dials)
+    diagnosis = first.diagnosis
+    is_banned = kit.pace.shut_for(door.name, protocol) is Code.IP_BLOCKED
+    if is_banned and diagnosis.code in _REFUSES_US and not first.is_settled:
         diagnosis = Diagnosis(Code.IP_BLOCKED, "pace:banned", _LEFT_ALONE[Code.IP_BLOCKED])
-    return judge(task.provider, side, checked, diagnosis, dials=dials)
+    return judge(
+        task.provider,
+        side,
+        first.checked,
+        diagnosis,
+        dials=dials,
+        is_final=kit.pace.is_given_up(door.name, protocol),
+        is_host_known=is_host_known,
+    )
 
 
-async def _find_door(host: str, kit: Kit) -> tuple[str, int]:
-    """Return by which address a host is paced, and the milliseconds that took; what has none is paced by its name.
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """By what a host is paced. `resolve_ms`: what it took to find that out."""
+
+    name: str
+    is_big: bool = False
+    resolve_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialled:
+    """What a dial came to. `seconds`: without the wait for its turn."""
+
+    checked: Checked
+    diagnosis: Diagnosis
+    seconds: float
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the login works, or its credential may have been sent: nothing else is to be tried."""
+        return self.checked.is_ok or self.checked.trace.sent_credentials
+
+
+async def _dial(errand: _Errand, server: Server, door: _Door, turn_seconds: float, left_seconds: float) -> _Dialled:
+    """Wait for a turn, check one login at one server, and let the pace learn from it.
+
+    Raises:
+        NoTurn: none came within `turn_seconds`.
+    """
+    task, protocol, side, pace = errand.task, errand.protocol, errand.side, errand.kit.pace
+    login = Login(protocol, server, side.username, errand.secret, errand.is_token, task.provider, side.sources)
+    way = (server.port, server.encryption)
+    loop = asyncio.get_running_loop()
+    async with pace.turn(
+        *(door.name, protocol),
+        is_big=door.is_big,
+        pace_key=task.pace_key,
+        host=server.host,
+        way=way,
+        seconds=turn_seconds,
+    ):
+        began_at = loop.time()
+        tools = _shorten(errand.kit.tools, left_seconds)
+        checked = await check_login(login, tools, address=side.address, on_cut=errand.note_cut)
+        seconds = loop.time() - began_at
+    diagnosis = diagnose_checked(checked, provider=task.provider, is_token=errand.is_token)
+    pace.observe(door.name, protocol, diagnosis.code, way)
+    return _Dialled(_add_resolve_ms(checked, door.resolve_ms), diagnosis, seconds)
+
+
+async def _find_door(host: str, preset: Preset | None, kit: Kit) -> _Door:
+    """Return by what a host is paced: its provider, else its address, else, where it has none, its name.
 
     Many domains have names of their own for one machine, which counts what comes from us all the same.
     """
+    if preset is not None and preset.owns(host):
+        return _Door(preset.slug, is_big=True)
     loop = asyncio.get_running_loop()
     began_at = loop.time()
     try:
         addresses = await kit.tools.resolver.addresses(host)
     except ResolveError:
-        return organisation_of(host), 0
-    door = min(addresses, key=lambda address: (":" in address, address))
-    return door, round((loop.time() - began_at) * 1000)
+        return _Door(organisation_of(host))
+    name = min(addresses, key=lambda address: (":" in address, address))
+    return _Door(name, resolve_ms=round((loop.time() - began_at) * 1000))
 
 
 def _shorten(tools: Tools, seconds: float) -> Tools:

@@ -193,6 +193,7 @@ def _due_at(claimed: ClaimedRow, protocol: Protocol, side: SideVerdict, terms: T
         now=terms.now,
         retry_until=terms.retry_until,
         jitter=terms.jitter,
+        is_host_known=side.is_host_known,
     )
 
 

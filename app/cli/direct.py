@@ -223,6 +223,7 @@ def _take(row: DirectRow, tried: _Try, verdict: SideVerdict, retry_until: dateti
             now=datetime.now(UTC),
             retry_until=retry_until,
             jitter=random.random(),  # noqa: S311 - spreads retries, hides nothing
+            is_host_known=verdict.is_host_known,
         )
     )
     tried.side = verdict.side if due_at is not None else None

@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.codes import FACTS, Code
-from app.diagnose.retry import LONGEST_WAIT_SECONDS, MOST_DIALS, MOST_LOGINS, MOST_UNANSWERED, next_attempt_at
+from app.diagnose.retry import (
+    LONGEST_WAIT_SECONDS,
+    MOST_DIALS,
+    MOST_DIALS_AT_KNOWN,
+    MOST_LOGINS,
+    MOST_UNANSWERED,
+    next_attempt_at,
+)
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -64,6 +71,32 @@ def test_a_port_or_a_name_that_is_not_there_is_looked_for_once_more(code: Code) 
 def test_nothing_is_tried_after_the_budget() -> None:
     assert ask(Code.RATE_LIMITED, budget=timedelta(seconds=30)) is not None
     assert ask(Code.RATE_LIMITED, budget=timedelta(seconds=1)) is None
+
+
+@pytest.mark.parametrize("code", [Code.CONNECTION_REFUSED, Code.CONNECTION_TIMEOUT, Code.CONNECTION_CLOSED])
+def test_a_host_that_answers_others_is_tried_more_often_and_for_longer(code: Code) -> None:
+    def ask_known(attempt: int) -> datetime | None:
+        return next_attempt_at(
+            code,
+            attempt=attempt,
+            login_count=0,
+            unanswered_count=0,
+            sent_credentials=False,
+            now=NOW,
+            retry_until=NOW,
+            jitter=0.5,
+            is_host_known=True,
+        )
+
+    assert ask(code, budget=timedelta(0)) is None
+    assert ask_known(MOST_DIALS + 1) is not None
+    assert ask_known(MOST_DIALS_AT_KNOWN) is None
+
+
+def test_a_host_that_says_too_much_is_given_more_tries_within_the_budget() -> None:
+    assert ask(Code.TOO_MANY_CONNECTIONS, attempt=MOST_DIALS + 1) is not None
+    assert ask(Code.TOO_MANY_CONNECTIONS, attempt=MOST_DIALS_AT_KNOWN) is None
+    assert ask(Code.TOO_MANY_CONNECTIONS, attempt=MOST_DIALS + 1, budget=timedelta(seconds=1)) is None
 
 
 def test_waits_grow_but_not_without_end() -> None:

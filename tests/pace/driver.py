@@ -26,6 +26,7 @@ EPOCH = datetime(2026, 11, 21, tzinfo=UTC)
 BUDGET = timedelta(seconds=900)
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 POLL_SECONDS = 0.25
+IDLE_SECONDS = 1.0
 CLAIM_SECONDS = 0.005
 """What a claim takes in PostgreSQL."""
 NOWHERE = Side(wanted=False)
@@ -40,16 +41,23 @@ class Row:
     state: RowState = RowState.QUEUED
     due_at: datetime = EPOCH
     outcome: Outcome | None = None
-    result: SideResult | None = None
+    results: dict[Protocol, SideResult] = field(default_factory=dict)
     ended_after: float = 0.0
+
+    @property
+    def result(self) -> SideResult | None:
+        """The result of its SMTP side."""
+        return self.results.get(Protocol.SMTP)
 
     @property
     def code(self) -> str:
         return self.result.code if self.result is not None else ""
 
 
-def mailbox(number: int, port: int, *, host: str = HOST, pace_key: str = "", password: str = RIGHT) -> Row:
-    """Make a row with an SMTP side in clear."""
+def mailbox(
+    number: int, port: int, imap_port: int = 0, *, host: str = HOST, pace_key: str = "", password: str = RIGHT
+) -> Row:
+    """Make a row with an SMTP side in clear, and with an IMAP side where that has a port."""
     address = f"info{number}@example.com"
     side = Side(True, address, address, host, port, Encryption.NONE)
     claimed = ClaimedRow(
@@ -61,13 +69,13 @@ def mailbox(number: int, port: int, *, host: str = HOST, pace_key: str = "", pas
         provider="",
         pace_key=pace_key or host,
         smtp=side,
-        imap=NOWHERE,
+        imap=replace(side, port=imap_port) if imap_port else NOWHERE,
         sealed=None,
         smtp_is_token=False,
         imap_is_token=False,
         details={},
         smtp_open=True,
-        imap_open=False,
+        imap_open=bool(imap_port),
         smtp_login_count=0,
         imap_login_count=0,
         smtp_unanswered_count=0,
@@ -91,7 +99,8 @@ class Drain:
 
     async def run(self) -> None:
         """Check all rows to their end."""
-        ports = frozenset(row.claimed.smtp.port for row in self.rows) | {465, 587}
+        sides = [side for row in self.rows for side in (row.claimed.smtp, row.claimed.imap) if side.wanted]
+        ports = frozenset(side.port for side in sides) | {465, 587, 143, 993}
         self.pace = Pace(slots=self.slots)
         tools = open_tools(Settings(allow_networks=LOOPBACK, allow_ports=ports, dns_servers=("127.0.0.1:9",)))
         kit = Kit(replace(tools, deadlines=self.deadlines), self.pace, self.deadlines.total)
@@ -115,7 +124,7 @@ class Drain:
                 for task in [task for task in tasks if task.done()]:
                     task.result()
             else:
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(IDLE_SECONDS)
         self.seconds = max(row.ended_after for row in self.rows)
         await close_tools(tools)
 
@@ -123,10 +132,10 @@ class Drain:
         """Count codes."""
         return Counter(row.code for row in self.rows)
 
-    def failures_of_good(self) -> list[tuple[int, str, str]]:
+    def failures_of_good(self) -> list[tuple[int | str, ...]]:
         """List good mailboxes that were reported failed."""
         return [
-            (row.claimed.row, row.code, row.result.reply if row.result is not None else "")
+            (row.claimed.row, *(f"{of} {result.code} {result.reply}" for of, result in row.results.items()))
             for row in self.rows
             if row.password == RIGHT and row.outcome is not Outcome.CONNECTED
         ]
@@ -146,8 +155,10 @@ class Drain:
                 row.claimed = replace(
                     was,
                     attempt=was.attempt + 1,
-                    smtp_login_count=was.smtp_login_count + 1,
-                    smtp_unanswered_count=was.smtp_unanswered_count + 1,
+                    smtp_login_count=was.smtp_login_count + was.smtp_open,
+                    imap_login_count=was.imap_login_count + was.imap_open,
+                    smtp_unanswered_count=was.smtp_unanswered_count + was.smtp_open,
+                    imap_unanswered_count=was.imap_unanswered_count + was.imap_open,
                     first_claimed_at=was.first_claimed_at or now,
                 )
                 claimed.append(row)
@@ -157,28 +168,34 @@ class Drain:
     async def _check(self, row: Row, kit: Kit, began_at: float) -> None:
         loop = asyncio.get_running_loop()
         claimed = row.claimed
-        secrets = Secrets(smtp=Secret(row.password))
-        task = RowTask(
-            claimed.email, claimed.provider, claimed.pace_key, claimed.smtp, None, secrets, self.auto_correct
-        )
+        secrets = Secrets(Secret(row.password), Secret(row.password))
+        smtp = claimed.smtp if claimed.smtp_open else None
+        imap = claimed.imap if claimed.imap_open else None
+        task = RowTask(claimed.email, claimed.provider, claimed.pace_key, smtp, imap, secrets, self.auto_correct)
         try:
             verdict = await verify_row(task, kit)
         finally:
             self.free += 1
         now = EPOCH + timedelta(seconds=loop.time())
         terms = Terms((claimed.first_claimed_at or now) + BUDGET, now, (uuid4().int % 1000) / 1000)
-        self._record(row, decide(claimed, verdict, {}, terms, 0), loop.time() - began_at)
+        is_open = {Protocol.SMTP: claimed.smtp_open, Protocol.IMAP: claimed.imap_open}
+        settled = {of: result for of, result in row.results.items() if not is_open[of]}
+        self._record(row, decide(claimed, verdict, settled, terms, 0), loop.time() - began_at)
 
     def _record(self, row: Row, record: RowRecord, after_seconds: float) -> None:
         row.state, row.outcome = record.state, record.outcome
         row.due_at = record.due_at or row.due_at
         row.ended_after = after_seconds
-        row.result = next((side for side in record.sides if side.protocol is Protocol.SMTP), row.result)
+        row.results |= {side.protocol: side for side in record.sides}
         put_off_count = row.claimed.put_off_count + record.is_put_off
         row.claimed = replace(
             row.claimed,
+            smtp_open=record.smtp_open,
+            imap_open=record.imap_open,
             smtp_login_count=row.claimed.smtp_login_count - record.smtp_login_back,
+            imap_login_count=row.claimed.imap_login_count - record.imap_login_back,
             smtp_unanswered_count=row.claimed.smtp_unanswered_count - record.smtp_answered,
+            imap_unanswered_count=row.claimed.imap_unanswered_count - record.imap_answered,
             put_off_count=put_off_count,
             first_claimed_at=row.claimed.first_claimed_at if put_off_count < row.claimed.attempt else None,
         )

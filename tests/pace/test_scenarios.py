@@ -12,10 +12,11 @@ from tests.pace.driver import Drain, mailbox
 MAILBOXES = 500
 
 
-def drain(server: Policed, passwords: Sequence[str]) -> Drain:
+def drain(server: Policed, passwords: Sequence[str], *, with_imap: bool = False) -> Drain:
     async def run() -> Drain:
         async with policing(server):
-            rows = [mailbox(number, server.port, password=password) for number, password in enumerate(passwords, 1)]
+            imap_port = server.imap_port if with_imap else 0
+            rows = [mailbox(n, server.port, imap_port, password=password) for n, password in enumerate(passwords, 1)]
             drained = Drain(rows)
             await drained.run()
             return drained
@@ -56,3 +57,19 @@ def test_server_that_bans_after_ten_failed_logins(ban: Ban) -> None:
     least_seconds = 2 * server.ban_seconds
     assert drained.seconds <= 1.3 * least_seconds
     assert server.bans == 1
+
+
+@pytest.mark.parametrize("ban", [Ban.REFUSED, Ban.HUNG_UP])
+def test_both_protocols_count_for_one_ban(ban: Ban) -> None:
+    """Five failed logins, as fail2ban has it, whichever protocol they were of; each wrong password is two of them."""
+    server = Policed(ban_after=5, ban=ban)
+    passwords = ["wrong" if number % 50 == 7 else RIGHT for number in range(MAILBOXES)]
+    drained = drain(server, passwords, with_imap=True)
+    assert drained.failures_of_good() == []
+    wrong = [row for row in drained.rows if row.password != RIGHT]
+    assert {result.code for row in wrong for result in row.results.values()} == {Code.INVALID_CREDENTIALS}
+    assert max(server.logins_of.values()) <= 3
+    failed_logins = 2 * len(wrong)
+    assert server.said["no"] == failed_logins
+    # Four in ten minutes are borne; some are held back for what is in flight.
+    assert drained.seconds <= 2 * failed_logins / 4 * server.ban_seconds
