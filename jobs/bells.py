@@ -1,6 +1,7 @@
 """I/O: hear the bells that Redis passes on: each begins a drain, or writes a report; between places 6 and 7.
 
-A bell carries an id and nothing else. What was lost with Redis, or with a worker that had heard it, the clock finds.
+A bell carries an id and nothing else. What it begins is not waited for: a hundred long drains would leave arq no ear
+for the next. What was lost with Redis, or with a worker that had heard it, the clock finds.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ from arq.worker import func
 from redis.exceptions import RedisError
 
 from app.enqueue import DRAIN_REQUEST, QUEUE_NAME, WRITE_REPORT, encode_job, redis_settings
-from app.store.db import StoreError
 from jobs.context import WorkerContext
 from jobs.drain_request import begin_drain
-from jobs.write_report import write_report
+from jobs.write_report import begin_report
 
-JOB_SECONDS: Final = 120
+JOB_SECONDS: Final = 10
+LEAVE_SECONDS: Final = 1.0
+"""How long Redis is waited for when this ends; it may be away."""
 
 
 async def hear_bells(worker: WorkerContext) -> None:
@@ -28,17 +30,17 @@ async def hear_bells(worker: WorkerContext) -> None:
     try:
         await arq.async_run()
     finally:
-        with contextlib.suppress(RedisError, OSError, asyncio.CancelledError):
-            await arq.close()
+        with contextlib.suppress(RedisError, OSError, TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await arq.close()
 
 
 def _make_arq_worker(worker: WorkerContext) -> ArqWorker:
     async def drain(_ctx: dict[str, Any], request_id: str) -> None:
-        begin_drain(worker, UUID(request_id))  # and not waited for: a hundred long ones would leave arq no ear
+        begin_drain(worker, UUID(request_id))
 
     async def write(_ctx: dict[str, Any], request_id: str) -> None:
-        with contextlib.suppress(StoreError):  # the clock comes back to it
-            await write_report(worker.db, worker.reports, UUID(request_id))
+        begin_report(worker, UUID(request_id))
 
     return ArqWorker(
         functions=[func(cast(Any, drain), name=DRAIN_REQUEST), func(cast(Any, write), name=WRITE_REPORT)],

@@ -3,22 +3,18 @@
 It is not arq's cron, so that a worker goes on without Redis, only later.
 """
 
-import asyncio
-import contextlib
 import os
 import socket
 import time
 from typing import Final
-from uuid import UUID
 
 import structlog
 
-from app.store.db import StoreError
 from app.store.workers import beat, list_own_rows, make_due
 from jobs.context import WorkerContext
 from jobs.drain_request import begin_drain
 from jobs.sweep import find_work, sweep
-from jobs.write_report import write_report
+from jobs.write_report import begin_report
 
 _LOG: Final = structlog.get_logger()
 
@@ -46,7 +42,7 @@ async def seek_work(worker: WorkerContext) -> None:
     for request_id in drains:
         begin_drain(worker, request_id)
     for request_id in reports:
-        _write_here(worker, request_id)
+        begin_report(worker, request_id)
 
 
 async def let_go(worker: WorkerContext) -> None:
@@ -59,15 +55,3 @@ async def let_go(worker: WorkerContext) -> None:
         if (row.request_id, row.row, row.attempt) not in own and not task.done():
             _LOG.warning("check.lost", request_id=str(row.request_id), row=row.row)
             task.cancel()
-
-
-def _write_here(worker: WorkerContext, request_id: UUID) -> None:
-    """Begin to write a report in this process, one that is long in the making only once."""
-    if request_id not in worker.writing:
-        task = worker.writing[request_id] = asyncio.create_task(_write_report(worker, request_id))
-        task.add_done_callback(lambda _: worker.writing.pop(request_id))
-
-
-async def _write_report(worker: WorkerContext, request_id: UUID) -> None:
-    with contextlib.suppress(StoreError):  # the next turn comes back to it
-        await write_report(worker.db, worker.reports, request_id)

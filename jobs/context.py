@@ -26,7 +26,7 @@ class WorkerContext:
     `heart`: a connection for its beat alone, which must not wait for one. `checks`: the checks in flight, each with
     its row; `ends`: set when one of that request has ended. `draining`: the requests it claims rows of, with the drain.
     `claims`: when each claim that has not come back began. `beats_since`: since when its heart beats without a gap.
-    `writing`: reports that it writes unasked.
+    `writing`: reports that it writes.
     """
 
     id: UUID

@@ -38,6 +38,8 @@ FINISH_SECONDS: Final = 11.0
 FLUSH_SECONDS: Final = 3.0
 CLOSE_SECONDS: Final = 1.0
 
+Turns = list[tuple[float, Callable[[], Awaitable[None]]]]
+
 _LOG: Final = structlog.get_logger()
 
 
@@ -49,21 +51,23 @@ async def run_worker(settings: Settings) -> None:
         loop.add_signal_handler(number, worker.stopping.set)
     metrics = await serve_metrics(worker.metrics, settings.metrics_address, worker.kit.pace.describe)
     beat_seconds = min(BEAT_SECONDS, settings.worker_timeout_seconds / 5)
-    turns: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-        (RESUME_SECONDS, worker.recorder.run),
+    lasting: Turns = [(RESUME_SECONDS, worker.recorder.run), (beat_seconds, lambda: beat_heart(worker))]
+    turns: Turns = [
         (RESUME_SECONDS, lambda: hear_bells(worker)),
-        (beat_seconds, lambda: beat_heart(worker)),
         (DUE_SECONDS, lambda: pass_on_due_rows(worker)),
         (SEEK_SECONDS, lambda: seek_work(worker)),
         (PURGE_SECONDS, lambda: purge(worker)),
     ]
-    tasks = [asyncio.create_task(_every(seconds, act)) for seconds, act in turns]
+    alive = [asyncio.create_task(_every(seconds, act)) for seconds, act in lasting]
+    at_work = [asyncio.create_task(_every(seconds, act)) for seconds, act in turns]
     _LOG.info("worker.started", worker_id=str(worker.id), slots=settings.check_concurrency)
     await worker.stopping.wait()
+    for task in at_work:
+        task.cancel()  # bells and rows that are due are for the others now
     await _finish(worker)
-    for task in tasks:
+    for task in alive:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*alive, *at_work, return_exceptions=True)
     if metrics is not None:
         await metrics.cleanup()
     await _close(worker)

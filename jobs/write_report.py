@@ -4,6 +4,8 @@ Written twice at once it is the same file, and the first to say so in PostgreSQL
 the request stays as it is and the sweep tries again.
 """
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
@@ -12,11 +14,24 @@ import structlog
 
 from app.report.rows import render_header, render_rows, report_file_name
 from app.reports import ReportStore, ReportStoreError
-from app.store.db import NotFound
+from app.store.db import NotFound, StoreError
 from app.store.lines import iterate_report_lines
 from app.store.requests import RequestRecord, get_request_for_job, mark_report_written
+from jobs.context import WorkerContext
 
 _LOG: Final = structlog.get_logger()
+
+
+def begin_report(worker: WorkerContext, request_id: UUID) -> None:
+    """Begin to write a report as a task of this process, one that is long in the making only once."""
+    if request_id not in worker.writing:
+        task = worker.writing[request_id] = asyncio.create_task(_write_here(worker, request_id))
+        task.add_done_callback(lambda _: worker.writing.pop(request_id))
+
+
+async def _write_here(worker: WorkerContext, request_id: UUID) -> None:
+    with contextlib.suppress(StoreError):  # the clock comes back to it
+        await write_report(worker.db, worker.reports, request_id)
 
 
 async def write_report(db: Any, reports: ReportStore, request_id: UUID) -> bool:

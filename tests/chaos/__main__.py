@@ -10,34 +10,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-from tests.chaos.books import Row, audit, audit_counts, audit_report
+from tests.chaos.books import audit, audit_counts, audit_report
+from tests.chaos.caller import CONNECT, name_mailboxes, post, read_rows, say, settle
 from tests.chaos.search import find_processes, find_secrets
 from tests.chaos.stage import Stage, set_stage
 from tests.chaos.trouble import TROUBLES
 
-CONNECT = "/v1/email-accounts/connect"
 SMALL_ROWS = 3
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stdout.flush()
-
-
-def name_mailboxes(count: int, label: str, dice: random.Random) -> list[str]:
-    """Return mailboxes: 8 % wrong passwords, 4 % that are told "later" once."""
-    kinds = dice.choices(["good", "wrong", "later"], [88, 8, 4], k=count)
-    return [f"{kind}-{label}-{number}@counting.test" for number, kind in enumerate(kinds, 1)]
-
-
-async def post(stage: Stage, names: list[str], key: str) -> str:
-    headers = {"Idempotency-Key": key}
-    status, body = await stage.call("POST", CONNECT, json=stage.accounts(names), headers=headers)
-    if status != 200:
-        raise RuntimeError(f"POST was answered {status}: {body}")
-    return str(body["payload"]["requestId"])
 
 
 async def make_trouble(stage: Stage, dice: random.Random, ends_at: float) -> None:
@@ -62,37 +42,6 @@ async def post_small(stage: Stage, dice: random.Random, ends_at: float) -> dict[
         made[first] = names
         await asyncio.sleep(1)
     return made
-
-
-async def settle(stage: Stage, request_id: str, seconds: float) -> dict[str, Any]:
-    """Wait until a request is completed; its counts must add up at every look."""
-    ends_at = time.monotonic() + seconds
-    while True:
-        _, body = await stage.call("GET", f"{CONNECT}/status/{request_id}")
-        payload: dict[str, Any] = body["payload"]
-        counts = dict(payload["counts"])
-        if counts.pop("total") != sum(counts.values()):
-            raise RuntimeError(f"the counts do not add up: {payload['counts']}")
-        if payload["isCompleted"]:
-            return payload
-        if time.monotonic() > ends_at:
-            causes = [(cause["code"], cause["protocol"], cause["count"]) for cause in payload["errorSummary"]]
-            raise RuntimeError(f"{request_id} is not completed: {payload['counts']}, {causes}")
-        await asyncio.sleep(0.5)
-
-
-async def read_rows(stage: Stage, request_id: str) -> list[Row]:
-    rows: list[Row] = []
-    cursor = ""
-    while True:
-        query = f"?limit=1000&cursor={cursor}"
-        _, body = await stage.call("GET", f"{CONNECT}/{request_id}/rows{query}")
-        for item in body["payload"]["items"]:
-            codes = tuple(side["code"] for side in (item["smtp"], item["imap"]) if side)
-            rows.append(Row(item["emailAddress"], item["outcome"], codes, item["attempts"]))
-        cursor = body["payload"]["nextCursor"]
-        if not cursor:
-            return rows
 
 
 async def run(seed: int, row_count: int, seconds: float) -> list[str]:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,20 @@ def password_of(name: str, mark: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def set_stage(folder: Path, say: Callable[[str], None]) -> AsyncIterator[Stage]:
-    """Start everything; end everything."""
+async def set_stage(
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    workers: int = WORKERS,
+    network: str = "127.0.0",
+    programs: embedded.Programs | None = None,
+    more: Mapping[str, str] | None = None,
+) -> AsyncIterator[Stage]:
+    """Start everything; end everything. `network`: where the mail servers are; `more`: variables besides."""
     mark = secrets.token_hex(6)
-    ground = embedded.start(folder / "data")
+    ground = embedded.start(folder / "data", programs)
     try:
-        async with count_logins(DELAY_SECONDS, HOSTS) as mail:
+        async with count_logins(DELAY_SECONDS, HOSTS, network=network) as mail:
             settings = Settings(
                 host="127.0.0.1",
                 port=supervise.pick_port("127.0.0.1"),
@@ -102,7 +110,7 @@ async def set_stage(folder: Path, say: Callable[[str], None]) -> AsyncIterator[S
                 redis_url=ground.redis_url,
                 secret_keys=(new_key_text(),),
             )
-            service = supervise.make_service(settings, _environ(settings, mail, mark), WORKERS)
+            service = supervise.make_service(settings, {**_environ(settings, mail, mark), **(more or {})}, workers)
             with (folder / "service.log").open("wb") as words:
                 service.output = words
                 stage = Stage(folder, mark, ground, service, mail, await _make_key(settings))
@@ -113,7 +121,7 @@ async def set_stage(folder: Path, say: Callable[[str], None]) -> AsyncIterator[S
                 await asyncio.wait({running, waiter}, return_when=asyncio.FIRST_COMPLETED)
                 if running.done():
                     running.result()
-                say(f"the service runs on {service.base_url} with {WORKERS} workers; its words are in {words.name}")
+                say(f"the service runs on {service.base_url} with {workers} workers; its words are in {words.name}")
                 try:
                     yield stage
                 finally:

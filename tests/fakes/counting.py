@@ -57,9 +57,9 @@ class Counting:
 
 @contextlib.asynccontextmanager
 async def count_logins(
-    delay_seconds: float = 0.2, hosts: int = 1, reply_seconds: float = 0.0
+    delay_seconds: float = 0.2, hosts: int = 1, reply_seconds: float = 0.0, network: str = "127.0.0"
 ) -> AsyncIterator[Counting]:
-    """Run the server on two ports of 127.0.0.1, and of as many addresses after it as there shall be hosts.
+    """Run the server on two ports of the network's first address, and of as many after it as there shall be hosts.
 
     `reply_seconds`: what each answer takes besides, as if the way were long.
     """
@@ -82,7 +82,7 @@ async def count_logins(
     async def imap(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await guarded(asyncio.create_task(_talk_imap(book, reader, writer)), writer)
 
-    book.hosts = [f"127.0.0.{number}" for number in range(1, hosts + 1)]
+    book.hosts = [f"{network}.{number}" for number in range(1, hosts + 1)]
     servers = [await asyncio.start_server(talk, book.hosts[0], 0, backlog=1024) for talk in (smtp, imap)]
     book.smtp_port, book.imap_port = (server.sockets[0].getsockname()[1] for server in servers)
     for talk, port in ((smtp, book.smtp_port), (imap, book.imap_port)):

@@ -5,7 +5,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,6 @@ class Bucket:
     folder: Path
     address: str = "127.0.0.1"
     port: int = 0
-    within: Sequence[str] = ()
-    """The words before the server's command, such as `ip netns exec NAME`."""
     secret: str = field(default_factory=lambda: f"secret{secrets.token_hex(16)}")
     process: subprocess.Popen[bytes] | None = None
 
@@ -75,7 +73,7 @@ class Bucket:
             self.secret,
         ]
         self.log.unlink(missing_ok=True)
-        self.process = start([*self.within, "env", f"NODE_PATH={PACKAGES}", *words], self.log)
+        self.process = start(words, self.log, {**os.environ, "NODE_PATH": str(PACKAGES)})
         wait_until(lambda: self.log.exists() and "ready" in self.log.read_text(), self.process, self.log)
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 
@@ -54,7 +54,9 @@ exit "$code"
 """
 
 
-def start(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str | Path], log: Path, environ: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a server in the foreground. It ends with `stop`, or when this process does."""
     with log.open("ab") as sink:
         return subprocess.Popen(
@@ -62,6 +64,7 @@ def start(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=sink,
             stderr=sink,
+            env=environ,
             start_new_session=True,
         )
 
