@@ -61,14 +61,29 @@ class Pace:
         self._freed: dict[tuple[str, Protocol], asyncio.Event] = {}
         self._refusals: WeakValueDictionary[str, Refusals] = WeakValueDictionary()
         self._doors: dict[str, set[tuple[str, Protocol]]] = {}
+        self._keys: dict[tuple[str, Protocol], set[str]] = {}
+        self._active: set[tuple[str, Protocol]] = set()
         self._most_unproven = max(slots // 2, 2 * START_LIMIT) if slots else sys.maxsize
         self._unproven = 0
 
     def rooms(self) -> dict[str, int]:
-        """Return how many more rows each known pace key bears: the narrowest of its gates counts."""
+        """Return how many more rows pace keys bear: the narrowest of a key's gates counts.
+
+        Those that bear as many as a key of which nothing is known are left out: most have nobody at them.
+        """
         now = self._now()
-        rooms = {name: self._room_for_rows(gate, now) for name, gate in self._gates.items()}
-        return {key: min(rooms[door] for door in doors) for key, doors in self._doors.items()}
+        rooms: dict[str, int] = {}
+        is_crowded = self.default_room() == 0
+        for name in list(self._gates if is_crowded else self._active):
+            gate = self._gates[name]
+            room = self._room_for_rows(gate, now)
+            if gate.is_idle and START_LIMIT <= room < MANY:
+                self._active.discard(name)
+                if not is_crowded:
+                    continue
+            for key in self._keys[name]:
+                rooms[key] = min(room, rooms.get(key, room))
+        return rooms
 
     def room_of(self, pace_key: str) -> int:
         """Return how many more rows one pace key bears."""
@@ -223,12 +238,15 @@ class Pace:
         for known_as in (name[0], pace_key, host):
             gate.cap = min(gate.cap, self._limits.get(known_as, gate.cap))
         self._doors.setdefault(pace_key or name[0], set()).add(name)
+        self._keys.setdefault(name, set()).add(pace_key or name[0])
+        self._active.add(name)
         return gate
 
     def _forget(self) -> None:
         """Drop the half of the idle gates that were used longest ago."""
         idle = sorted((gate.last_used_at, name) for name, gate in self._gates.items() if gate.is_idle)
         for _, name in idle[: len(idle) // 2 + 1]:
-            del self._gates[name], self._freed[name]
+            del self._gates[name], self._freed[name], self._keys[name]
+            self._active.discard(name)
         kept = {key: doors & self._gates.keys() for key, doors in self._doors.items()}
         self._doors = {key: doors for key, doors in kept.items() if doors}

@@ -54,6 +54,18 @@ def test_it_starts_modestly_and_grows_with_good_ends() -> None:
     assert gate.room(2) == MOST_AT_STRANGERS
 
 
+def test_how_a_host_is_paced_is_told_in_a_word() -> None:
+    gate = Gate()
+    assert gate.state(0) == "open"
+    end(gate, Code.TEMPORARY_SERVER_ERROR, 1)
+    assert gate.state(1) == "paused"
+    assert gate.state(gate.opens_at) == "open"
+    end(gate, Code.TOO_MANY_CONNECTIONS, gate.opens_at)
+    assert gate.state(gate.opens_at) == "slowed"
+    end(gate, Code.CONNECTION_TIMEOUT, gate.opens_at, times=SILENCES_BEFORE_SHUT)
+    assert gate.state(gate.opens_at) == "shut"
+
+
 def test_known_providers_bear_more_and_operators_have_the_last_word() -> None:
     big, capped = Gate(is_big=True), Gate(cap=3)
     end(big, Code.OK, 1, times=100_000)

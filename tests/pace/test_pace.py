@@ -1,7 +1,7 @@
 """Turns are waited for, given back whatever happens, counted by the row's key and by the door that it knocks at."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import aiohttp
 import pytest
@@ -147,6 +147,29 @@ async def test_strangers_get_half_of_the_slots() -> None:
     for taken in held:
         await taken.__aexit__(None, None, None)
     assert pace.default_room() == START_LIMIT
+
+
+async def test_claims_look_at_no_more_hosts_than_have_somebody_at_them() -> None:
+    pace = Pace(slots=100)
+    for number in range(300):
+        await end(pace, Code.OK, key=f"k{number}", door=f"door {number}")
+    async with pace.turn("door 7", SMTP, pace_key="k7"):
+        pace.rooms()
+        assert set(pace.rooms()) == {"k7"}
+    assert pace.rooms() == {}
+    assert pace.room_of("k7") >= START_LIMIT
+
+
+async def test_hosts_that_answered_have_room_while_strangers_have_none() -> None:
+    pace = Pace(slots=20)
+    await end(pace, Code.OK, key="good")
+    async with AsyncExitStack() as stack:
+        for number in range(20):
+            await stack.enter_async_context(pace.turn(f"door {number}", SMTP))
+        assert pace.default_room() == 0
+        rooms = pace.rooms()
+    assert rooms.pop("good") >= START_LIMIT
+    assert set(rooms.values()) == {0}
 
 
 async def test_memory_does_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
