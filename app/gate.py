@@ -256,7 +256,7 @@ class Gate:
                 self._note_refusal(code, now)
             case Signal.TROUBLE:
                 self._back_off(now)
-            case Signal.SILENT:
+            case _:  # silent
                 self._note_silence(now)
 
     def _is_stale(self, now: float) -> bool:

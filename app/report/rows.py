@@ -71,8 +71,8 @@ def _cells(row: ReportLine, columns: Sequence[str]) -> list[Cell]:
     cells += _side_cells(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption)
     mended = any((row.corrections, row.smtp and row.smtp.corrections, row.imap and row.imap.corrections))
     cells += (
-        "; ".join(map(render_correction, list_corrections_of(row))) if mended else "",
-        _errors(row),
+        _one_line("; ".join(map(render_correction, list_corrections_of(row)))) if mended else "",
+        _one_line(_errors(row)),
         row.attempts,
         row.duration_ms,
         render_time(row.checked_at) if row.checked_at is not None else "",
@@ -86,8 +86,20 @@ def _side_cells(side: ReportSide | None, done: bool, host: str, port: int, encry
         status, code = (SideStatus.SKIPPED, "not_checked") if done else ("", "")
         return (str(status), code, "", "", host, port or "", encryption)
     host, port, encryption = side.host or host, side.port or port, side.encryption or encryption
-    remedy, reply = " ".join(side.remedy.split()), " ".join(side.reply.split())  # a row is a line
-    return (str(side.status), side.code, remedy, reply, host, port or "", str(encryption))
+    return (
+        str(side.status),
+        side.code,
+        _one_line(side.remedy),
+        _one_line(side.reply),
+        host,
+        port or "",
+        str(encryption),
+    )
+
+
+def _one_line(text: str) -> str:
+    """Keep a cell of ours on the row's line; only the request's own cells may be of several."""
+    return " ".join(text.split()) if "\n" in text or "\r" in text else text
 
 
 def _errors(row: ReportLine) -> str:

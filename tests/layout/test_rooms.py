@@ -17,11 +17,14 @@ PURE = (
     "app.codes",
     "app.diagnose",
     "app.egress",
+    "app.gate",
     "app.intake",
     "app.model",
     "app.report",
     "app.seal",
     "app.text",
+    "app.verdict",
+    "jobs.decide",
 )
 
 OWNERS = {

@@ -139,6 +139,10 @@ def test_a_reply_of_several_lines_stays_on_one() -> None:
     assert text.count("\n") == 1
     assert cells(row)["smtpReply"] == "535-5.7.8 first 535 5.7.8 second"
     assert cells(row)["smtpRemedy"] == "One. Two."
+    mended = MadeRow(corrections=[{**BLANKS, "given": "a\n"}], errors=[{"message": "No\rhost."}])
+    assert render_line(mended).count("\n") == 1
+    assert cells(mended)["errors"] == "No host."
+    assert cells(mended)["corrections"].startswith("imapPassword: a -> empty")
 
 
 TEXTS = st.text(alphabet="=+-@\t'\",;\n é1", max_size=12)
