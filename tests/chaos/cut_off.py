@@ -36,7 +36,7 @@ ADDRESSES = 60
 DEAD_AFTER_SECONDS = 4
 METRICS_PORT = 9100
 CANNOT = 77
-"""What the program ends with where no hosts can be made."""
+"""What the program ends with where no hosts can be made, or no bucket."""
 
 POSTGRES = """#!/bin/sh
 if [ "$1" = -D ] && ! grep -q {network} "$2/pg_hba.conf"; then
@@ -143,14 +143,14 @@ async def play(stage: Stage, hosts: Hosts, count: int) -> list[str]:
         wrong = await audit_request(stage, main_id, 90)
         say(f"completed {time.monotonic() - began:.0f} s later by {left.name} alone")
         wrong += [] if held else ["nothing was in the hands of the host that was cut off"]
-        before = [await count_checks(left)]
+        before = await count_checks(left)
         hosts.plug(lost)
         second_id = await post(stage, name_mailboxes("second", count), "second")
         await until(is_back, 60)
         say(f"{lost.name} is back {time.monotonic() - began:.0f} s after it was cut off, and has rows in its hands")
         wrong += await audit_request(stage, second_id, 90)
         wrong += await audit_request(stage, main_id, 5)  # whatever the lost host still had to say
-        gained = [await count_checks(lost) - checked, await count_checks(left) - before[0]]
+        gained = [await count_checks(lost) - checked, await count_checks(left) - before]
         say(f"sides checked since by the two: {gained}")
         wrong += [] if min(gained) > 0 else ["one of the hosts checked nothing"]
     wrong += [f"a worker ended with {process.returncode}" for process in running.values() if process.returncode]
