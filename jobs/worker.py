@@ -27,6 +27,7 @@ from jobs.context import WorkerContext
 from jobs.recorder import Recorder
 from jobs.slots import Slots
 from jobs.sweep import purge
+from jobs.write_report import begin_report
 
 BEAT_SECONDS: Final = 2.0
 DUE_SECONDS: Final = 1.0
@@ -82,7 +83,8 @@ async def _open(settings: Settings) -> WorkerContext:
 
     async def on_closed(request_id: UUID) -> None:
         _LOG.info("request.closed", request_id=str(request_id))
-        await ring_report(queue, request_id)
+        if not await ring_report(queue, request_id):
+            begin_report(worker, request_id)
 
     worker = WorkerContext(
         id=worker_id,

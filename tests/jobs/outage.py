@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own that can really be stopped and started, at one address all the time."""
+"""A PostgreSQL and a Valkey of a test's own that can really be stopped; PostgreSQL keeps one address all the time."""
 
 import shutil
 import tempfile
@@ -19,6 +19,19 @@ class Outage:
     @property
     def database_url(self) -> str:
         return f"postgresql://bulk_connect@/postgres?host={self._door}"
+
+    @property
+    def redis_url(self) -> str:
+        """Return where Valkey is until PostgreSQL is started again."""
+        assert self._servers is not None
+        return self._servers.redis_url
+
+    def kill_redis(self) -> None:
+        """SIGKILL for Valkey alone."""
+        assert self._servers is not None
+        valkey = next(server.process for server in self._servers.servers if server.name == "Valkey")
+        valkey.kill()
+        valkey.wait()
 
     def start(self) -> None:
         """Start the servers; the sockets' folder changes, so the address is a link to it."""
