@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.model import Correction, Encryption
 from app.report.cell import unguard_cell
+from app.report.record import ReportLine, ReportRequest, ReportRow, ReportSide
 from app.report.rows import (
     HEADER,
     SKIPPED_WORDS,
@@ -168,3 +170,9 @@ def test_the_file_is_named_after_the_request_and_the_moment() -> None:
 def test_encryption_is_written_in_the_apis_words() -> None:
     row = MadeRow(smtp=replace(SMTP_OK, encryption=Encryption.NONE))
     assert cells(row)["smtpEncryption"] == "none"
+
+
+def test_a_report_is_not_even_given_a_secret() -> None:
+    names = {name for shape in (ReportLine, ReportSide, ReportRow, ReportRequest) for name in dir(shape)}
+    assert {"email", "reply"} <= names
+    assert [name for name in names if re.search("password|secret|token|credential|user_?name|sealed", name)] == []
