@@ -71,7 +71,7 @@ def _cells(row: ReportLine, columns: Sequence[str]) -> list[Cell]:
     cells += _side_cells(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption)
     mended = any((row.corrections, row.smtp and row.smtp.corrections, row.imap and row.imap.corrections))
     cells += (
-        _one_line("; ".join(map(render_correction, list_corrections_of(row)))) if mended else "",
+        _one_line("; ".join(map(render_correction, list_corrections_of(row))).replace(".; ", "; ")) if mended else "",
         _one_line(_errors(row)),
         row.attempts,
         row.duration_ms,

@@ -102,7 +102,7 @@ def test_what_was_mended_is_told_once_whichever_side_tells_it() -> None:
     row = MadeRow(corrections=(MODE_AS_TEXT, BLANKS), smtp=smtp, imap=imap)
     assert list_corrections_of(row) == [MODE_AS_TEXT, BLANKS]
     assert cells(row)["corrections"] == (
-        "smtpEncryption: starttls -> ssl: Port 465 is for ssl.; imapPassword: Blanks around it were taken off."
+        "smtpEncryption: starttls -> ssl: Port 465 is for ssl; imapPassword: Blanks around it were taken off."
     )
     assert list_corrections_of(MadeRow(smtp=smtp, imap=imap)) == [MODE_AS_TEXT]
     assert cells(MadeRow(smtp=smtp, imap=None))["corrections"].startswith("smtpEncryption")
