@@ -9,11 +9,11 @@ probe at a time, until it answers again.
 
 from collections import deque
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 
 from app.codes import Code
-from app.model import Encryption
+from app.load import OF_THE_WAY, Signal, Way, read_signal
+from app.tempo import MINUTE, Tempo
 
 START_LIMIT: Final = 10
 MOST: Final = 400
@@ -23,8 +23,8 @@ MOST_AT_STRANGERS: Final = 40
 SILENT_LIMIT: Final = 5.0
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 120.0
-MINUTE: Final = 60.0
-"""The window in which most servers count logins."""
+MOST_SIGNS_OF_ONE: Final = 2
+"""At known providers, and of a server's own trouble, so many bad ends in a row may be of single mailboxes."""
 
 BURST_SECONDS: Final = 2.0
 FIRST_HOLD_SECONDS: Final = 15.0
@@ -48,59 +48,6 @@ STRANGER_SECONDS: Final = 150.0
 """How long a host is waited for that has never answered: as long as one of its rows would be tried."""
 
 
-class Signal(StrEnum):
-    """What a check's end says of the host."""
-
-    GOOD = "good"
-    REFUSED_LOGIN = "refused_login"
-    CROWDED = "crowded"
-    TOO_FAST = "too_fast"
-    REFUSES_US = "refuses_us"
-    TROUBLE = "trouble"
-    SILENT = "silent"
-    NEUTRAL = "neutral"
-
-
-_SIGNALS: Final = {
-    Code.OK: Signal.GOOD,
-    **dict.fromkeys(
-        (
-            Code.INVALID_CREDENTIALS,
-            Code.APP_PASSWORD_REQUIRED,
-            Code.OAUTH_REQUIRED,
-            Code.OAUTH_TOKEN_INVALID,
-            Code.PASSWORD_EXPIRED,
-            Code.WEB_LOGIN_REQUIRED,
-            Code.ACCOUNT_DISABLED,
-            Code.LICENSE_REQUIRED,
-            Code.SMTP_AUTH_DISABLED,
-            Code.IMAP_DISABLED,
-            Code.ACCESS_POLICY_BLOCKED,
-            Code.MAILBOX_UNAVAILABLE,
-        ),
-        Signal.REFUSED_LOGIN,
-    ),
-    Code.TOO_MANY_CONNECTIONS: Signal.CROWDED,
-    Code.RATE_LIMITED: Signal.TOO_FAST,
-    Code.IP_BLOCKED: Signal.REFUSES_US,
-    Code.CONNECTION_REFUSED: Signal.REFUSES_US,
-    Code.CONNECTION_CLOSED: Signal.REFUSES_US,
-    Code.HOST_UNREACHABLE: Signal.SILENT,
-    Code.CONNECTION_TIMEOUT: Signal.SILENT,
-    Code.AUTH_NO_ANSWER: Signal.SILENT,
-    Code.TEMPORARY_SERVER_ERROR: Signal.TROUBLE,
-}
-Way: TypeAlias = tuple[int, Encryption]
-"""Where and how a host is spoken to: port and encryption."""
-
-_OF_THE_PORT: Final = frozenset({Code.CONNECTION_REFUSED, Code.CONNECTION_CLOSED, Code.CONNECTION_TIMEOUT})
-
-
-def read_signal(code: Code) -> Signal:
-    """Return what a code says of the host's load."""
-    return _SIGNALS.get(code, Signal.NEUTRAL)
-
-
 class Refusals(deque[float]):
     """When a host refused logins lately: the last fifty."""
 
@@ -114,10 +61,9 @@ class Gate:
 
     `cap`: the operator's most at a time. `is_big`: a provider that does not ban for a few wrong passwords.
     `in_use`, `waiting`: checks that run, and that wait for a turn; `strays`: those that run apart, since they go by
-    ways in which nobody was answered, beside ways that work. `limit` grows up to `ceiling`. `rate`: logins a
-    second, 0: no bound is known. `bad`, `bad_since`: the first trouble since somebody was answered. `shut`: why the
-    host is left alone but for probes. `refusals`: when logins were refused, of both protocols of a host: who bans, bans
-    from all its ports.
+    ways in which nobody was answered, beside ways that work. `limit` grows up to `ceiling`. `bad`, `bad_since`: the
+    first trouble since somebody was answered. `shut`: why the host is left alone but for probes. `refusals`: when
+    logins were refused, of both protocols of a host: who bans, bans from all its ports.
     """
 
     cap: int = MOST
@@ -127,7 +73,7 @@ class Gate:
     strays: int = 0
     limit: float = START_LIMIT
     ceiling: float = MOST
-    rate: float = 0.0
+    tempo: Tempo = field(default_factory=Tempo)
     opens_at: float = 0.0
     bad: Code | None = None
     bad_since: float = 0.0
@@ -135,19 +81,13 @@ class Gate:
     shut_at: float = 0.0
     last_used_at: float = 0.0
     refusals: Refusals = field(default_factory=Refusals)
-    _logins: deque[float] = field(default_factory=lambda: deque(maxlen=600))
     _good_ways: set[Way] = field(default_factory=set)
     _pause: float = FIRST_PAUSE_SECONDS
     _hold: float = FIRST_HOLD_SECONDS
     _ceiling_at: float = 0.0
     _burst_at: float = -MINUTE
     _burst_limit: float = START_LIMIT
-    _starts_at: float = 0.0
-    _rate_at: float = 0.0
-    _rate_step: float = 0.02
-    _slow_since: float = 0.0
-    _slow_logins: int = 0
-    _is_probing: bool = False
+    _streak: int = 0
     _is_probed: bool = False
     _silences: int = 0
     _fuse: int = 0
@@ -156,11 +96,8 @@ class Gate:
         """Return how many more checks may start now."""
         if now < self.opens_at:
             return 0
-        most = 1 if self.shut or self._is_probing else min(int(self.limit), self.cap, self.most())
-        if self.rate:
-            tokens = int((now - self._starts_at) * self.rate) + 1 if now >= self._starts_at else 0
-            most = min(most, self.in_use + min(tokens, max(1, int(self.rate))))
-        return max(0, most - self.in_use)
+        most = 1 if self.shut or self.tempo.is_probing else min(int(self.limit), self.cap, self.most())
+        return self.tempo.room(now, max(0, most - self.in_use))
 
     def state(self, now: float) -> str:
         """Return in a word how the host is paced: shut, paused, slowed (a bound is known) or open."""
@@ -168,7 +105,7 @@ class Gate:
             return "shut"
         if now < self.opens_at:
             return "paused"
-        return "slowed" if self.rate or self._is_probing or self.ceiling < MOST else "open"
+        return "slowed" if self.tempo.rate or self.tempo.is_probing or self.ceiling < MOST else "open"
 
     @property
     def is_proven(self) -> bool:
@@ -194,7 +131,7 @@ class Gate:
 
     def seconds_to_room(self, now: float) -> float:
         """Return how long until there may be room, as far as that depends on time alone."""
-        return max(self.opens_at - now, (self._starts_at - now) if self.rate else 0.0, 0.0)
+        return max(self.opens_at - now, self.tempo.seconds_to_room(now), 0.0)
 
     def start(self, now: float) -> None:
         """A check begins."""
@@ -203,9 +140,7 @@ class Gate:
         self.in_use += 1
         self.last_used_at = now
         self._is_probed = self.shut is not None
-        if self.rate:
-            # A turn that was not taken is lost, but for a second's worth.
-            self._starts_at = max(self._starts_at, now - 1.0) + 1.0 / self.rate
+        self.tempo.start(now)
 
     def is_given_up(self, now: float, patience_seconds: float) -> bool:
         """Tell whether the host has taken nobody for so long that its rows are not tried again."""
@@ -227,12 +162,13 @@ class Gate:
     def observe(self, code: Code, way: Way, now: float) -> None:
         """Learn from how a check ended, after it gave its turn back."""
         signal = read_signal(code)
-        if code in _OF_THE_PORT and self._good_ways and way not in self._good_ways:
+        if code in OF_THE_WAY and self._good_ways and way not in self._good_ways:
             return  # a port that is not in use, or not for that encryption, tells nothing of one that is
+        self._streak += 1
         if signal is Signal.NEUTRAL:
-            self.bad, self._silences = None, 0
+            self.bad, self._silences, self._streak = None, 0, 0
         elif signal in {Signal.GOOD, Signal.REFUSED_LOGIN}:
-            self.bad = None
+            self.bad, self._streak = None, 0
             self._note_answer(way, now)
             if signal is Signal.GOOD:
                 self._grow(now)
@@ -247,7 +183,12 @@ class Gate:
         if self.shut:
             self._postpone_probe(now)
             return
+        is_of_one = self._streak <= MOST_SIGNS_OF_ONE
         match signal:
+            case Signal.TROUBLE | Signal.CROWDED | Signal.TOO_FAST if is_of_one and self.is_big:
+                pass
+            case Signal.TROUBLE if self._streak == 1:
+                pass
             case Signal.CROWDED:
                 self._lower_ceiling(now)
             case Signal.TOO_FAST:
@@ -265,30 +206,18 @@ class Gate:
     def _begin_anew(self) -> None:
         """Forget what may be true no more."""
         self.bad = self.shut = None
-        self._is_probing, self._silences = False, 0
+        self._silences = 0
         self.limit, self._pause = min(self.limit, float(START_LIMIT)), FIRST_PAUSE_SECONDS
-        self.rate = 0.0
+        self.tempo.forget()
 
     def _note_answer(self, way: Way, now: float) -> None:
-        self._logins.append(now)
+        self.tempo.note_answer(now)
         self._good_ways.add(way)
         self._silences = 0
-        if self._is_probing:
-            # So many logins, and then none for so long: that is what it bears.
-            self._is_probing = False
-            self._learn_rate(now)
         if self.shut and self._is_probed:  # an answer to what began before says nothing of now
             self.shut = None
             self.refusals.clear()
             self.limit, self.opens_at = 2.0, min(self.opens_at, now)
-
-    def _learn_rate(self, now: float) -> None:
-        if not self._slow_logins:
-            self.limit = 1.0  # others may have used up what our address is given
-            return
-        bearable = self._slow_logins / max(MINUTE, now - self._slow_since) * 0.95
-        self.rate = max(bearable, 1 / LONGEST_PAUSE_SECONDS)
-        self._starts_at = now + 1.0 / self.rate
 
     def _grow(self, now: float) -> None:
         self._pause = FIRST_PAUSE_SECONDS
@@ -297,9 +226,7 @@ class Gate:
         # One more for each good end at first; later two more a round.
         step = 1.0 if self.limit < START_LIMIT else 2.0 / self.limit
         self.limit = min(self.ceiling, float(self.most()), self.limit + step)
-        if self.rate and now - self._rate_at > MINUTE:
-            self.rate *= 1 + self._rate_step
-            self._rate_step, self._rate_at = min(self._rate_step * 2, 1.0), now
+        self.tempo.raise_rate(now)
 
     def _take_care(self, now: float) -> None:
         self.refusals.append(now)
@@ -337,15 +264,11 @@ class Gate:
     def _slow_down(self, now: float) -> None:
         if now < self.opens_at:
             return  # one burst is one sign
-        self._rate_at, self._rate_step = now, 0.02
-        if self._is_probing:
-            self._wait(now)
+        until = self.tempo.slow_down(now)
+        if until:
+            self.opens_at = until
         else:
-            lately = [answered_at for answered_at in self._logins if answered_at > now - MINUTE]
-            self._is_probing, self._slow_since, self._slow_logins = True, now, len(lately)
-            self.rate = 0.0
-            self.opens_at = max(lately[0] + MINUTE, now + 1.0) if len(lately) >= 3 else now + self._pause
-        self._starts_at = self.opens_at
+            self._wait(now)
 
     def _note_refusal(self, code: Code, now: float) -> None:
         refusals = self.count_refusals(now, FUSE_SECONDS)

@@ -15,7 +15,8 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from app.codes import Code
-from app.gate import START_LIMIT, Gate, Refusals, Way
+from app.gate import START_LIMIT, Gate, Refusals
+from app.load import Way
 from app.model import Protocol
 
 TURN_SECONDS: Final = 2.0
@@ -136,7 +137,7 @@ class Pace:
                 "inUse": gate.in_use,
                 "waiting": gate.waiting,
                 "strays": gate.strays,
-                "loginsPerMinute": round(gate.rate * 60, 1) or None,
+                "loginsPerMinute": round(gate.tempo.rate * 60, 1) or None,
                 "pauseSeconds": round(gate.seconds_to_room(now), 1),
                 "refusedLately": gate.count_refusals(now, 600.0),
                 "shut": gate.shut.value if gate.shut else None,

@@ -8,7 +8,6 @@ from app.codes import Code
 from app.gate import (
     FIRST_PROBE_SECONDS,
     IDLE_SECONDS,
-    MINUTE,
     MOST,
     MOST_AT_STRANGERS,
     MOST_STRAYS,
@@ -17,11 +16,10 @@ from app.gate import (
     START_LIMIT,
     STRANGER_SECONDS,
     Gate,
-    Signal,
-    Way,
-    read_signal,
 )
+from app.load import Signal, Way, read_signal
 from app.model import Encryption
+from app.tempo import MINUTE
 
 WAY: Way = (465, Encryption.SSL)
 OTHER: Way = (587, Encryption.STARTTLS)
@@ -57,7 +55,7 @@ def test_it_starts_modestly_and_grows_with_good_ends() -> None:
 def test_how_a_host_is_paced_is_told_in_a_word() -> None:
     gate = Gate()
     assert gate.state(0) == "open"
-    end(gate, Code.TEMPORARY_SERVER_ERROR, 1)
+    end(gate, Code.TEMPORARY_SERVER_ERROR, 1, times=2)
     assert gate.state(1) == "paused"
     assert gate.state(gate.opens_at) == "open"
     end(gate, Code.TOO_MANY_CONNECTIONS, gate.opens_at)
@@ -117,6 +115,7 @@ def test_one_burst_halves_once() -> None:
 def test_pauses_double_and_end_with_a_good_answer() -> None:
     gate = Gate()
     now, pauses = 1.0, []
+    end(gate, Code.TEMPORARY_SERVER_ERROR, now)
     for _ in range(12):
         end(gate, Code.TEMPORARY_SERVER_ERROR, now)
         pauses.append(gate.seconds_to_room(now))
@@ -124,8 +123,31 @@ def test_pauses_double_and_end_with_a_good_answer() -> None:
     assert pauses[:4] == [1, 2, 4, 8]
     assert max(pauses) == 120
     end(gate, Code.OK, now)
-    end(gate, Code.TEMPORARY_SERVER_ERROR, now + 1)
+    end(gate, Code.TEMPORARY_SERVER_ERROR, now + 1, times=2)
     assert gate.seconds_to_room(now + 1) == 1
+
+
+def test_trouble_of_one_mailbox_is_not_the_hosts() -> None:
+    gate = Gate()
+    end(gate, Code.OK, 1, times=300)
+    for second in range(2, 200):
+        before = gate.room(second)
+        end(gate, Code.TEMPORARY_SERVER_ERROR, second)
+        assert gate.room(second) == before
+        end(gate, Code.OK, second)
+
+
+@pytest.mark.parametrize("code", [Code.RATE_LIMITED, Code.TOO_MANY_CONNECTIONS, Code.TEMPORARY_SERVER_ERROR])
+def test_known_provider_says_it_of_single_mailboxes_until_it_says_it_thrice_in_a_row(code: Code) -> None:
+    gate = Gate(is_big=True)
+    end(gate, Code.OK, 1, times=2000)
+    before = gate.room(1)
+    for second in range(2, 100):
+        end(gate, code, second, times=2)
+        end(gate, Code.OK, second)
+    assert gate.room(100) >= before
+    end(gate, code, 100, times=3)
+    assert gate.room(100) < before
 
 
 def test_rate_is_learnt_from_what_was_borne() -> None:
@@ -135,7 +157,7 @@ def test_rate_is_learnt_from_what_was_borne() -> None:
     assert gate.room(MINUTE) == 0
     assert gate.room(0.5 + MINUTE) == 1  # one at a time, to see
     end(gate, Code.OK, 61)
-    assert gate.rate == pytest.approx(19 / MINUTE, rel=0.01)
+    assert gate.tempo.rate == pytest.approx(19 / MINUTE, rel=0.01)
     assert gate.room(61.1) == 0
     started = 0
     for tenth in range(620, 1210):
@@ -153,7 +175,7 @@ def test_longer_closure_means_a_lower_rate() -> None:
         end(gate, Code.RATE_LIMITED, now)
         now = gate.opens_at
     end(gate, Code.OK, now)
-    assert gate.rate == pytest.approx(19 / now, rel=0.05)
+    assert gate.tempo.rate == pytest.approx(19 / now, rel=0.05)
 
 
 def test_rate_grows_again_where_nothing_is_said() -> None:
@@ -161,11 +183,11 @@ def test_rate_grows_again_where_nothing_is_said() -> None:
     end(gate, Code.OK, 0.5, times=20)
     end(gate, Code.RATE_LIMITED, 1)
     end(gate, Code.OK, 61)
-    before = gate.rate
+    before = gate.tempo.rate
     for now in range(62, 1200):
         if gate.room(now):
             end(gate, Code.OK, now)
-    assert gate.rate > 2 * before
+    assert gate.tempo.rate > 2 * before
 
 
 def test_refused_logins_in_a_row_slow_a_small_host_and_no_big_one() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from app import pace as pacing
 from app.codes import Code
-from app.gate import START_LIMIT, Way
+from app.gate import START_LIMIT
+from app.load import Way
 from app.metrics import Metrics, serve_metrics
 from app.model import Encryption, Protocol
 from app.pace import MANY, NoTurn, Pace
@@ -91,7 +92,7 @@ async def test_cancelled_waiting_leaves_no_trace() -> None:
 async def test_who_finds_it_closed_for_longer_is_sent_away_at_once() -> None:
     clock = Clock()
     pace = Pace(now=clock)
-    await end(pace, Code.OK)
+    await end(pace, Code.TEMPORARY_SERVER_ERROR)
     for _ in range(3):
         await end(pace, Code.TEMPORARY_SERVER_ERROR)
         clock.now += 5
