@@ -27,7 +27,7 @@ ANY_PORT = frozenset(range(1, 65536))
 HOST = "mail.example.com"
 ADDRESS = "info@example.com"
 PASSWORD = "right horse"
-QUICK = Deadlines(total=3.0, resolve=1.0, connect=0.6, tls=0.6, greet=0.6, auth=0.6, select=0.6, leave=0.1)
+QUICK = Deadlines(total=3.0, resolve=1.0, connect=0.6, tls=0.6, greet=0.6, auth=0.6, select=0.6)
 HERE: Script = {f"{HOST} A": "127.0.0.1"}
 
 

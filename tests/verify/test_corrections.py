@@ -58,7 +58,7 @@ async def check(
 ) -> SideVerdict:
     task = row(auto_correct=auto_correct)
     task = replace(task, smtp=side(server)) if protocol is SMTP else replace(task, imap=side(server))
-    deadlines = Deadlines(seconds, 1.0, 0.6, 0.6, 0.6, 0.6, 0.6, 0.1)
+    deadlines = Deadlines(seconds, 1.0, 0.6, 0.6, 0.6, 0.6, 0.6)
     async with open_kit(ca_file=str(authority.ca_file), deadlines=deadlines) as (kit, _):
         found = await verify_row(task, kit)
     verdict = found.smtp or found.imap
