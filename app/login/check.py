@@ -155,12 +155,12 @@ class _Check:
         return ImapSession(sock, self._login, trail)
 
     async def _part(self) -> None:
-        """Say good-bye where there is somebody to hear it; whether he does is not our business."""
+        """Say good-bye where there is somebody to hear it; an answer would tell nothing, and is not waited for."""
         if self._session is None:
             return
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(self._tools.deadlines.leave):
-                await self._session.leave()
+            self._session.say_goodbye()
+            await asyncio.sleep(0)  # uvloop sends at the end of a turn what was written in it
 
     async def _look_at_certificate(self, failure: Failure) -> Failure:
         """Add the refused certificate's names and last day, seen over a second connection without verification."""

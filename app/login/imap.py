@@ -42,7 +42,7 @@ class ImapSession:
         self._name = ""
         self._wire = ImapWire(asyncio.get_running_loop())
         self._is_taken = False
-        self._goodbye: Exchange | None = None
+        self._is_parting = False
         self.needles: tuple[str, ...] = ()
         """What the server must not be quoted with, once it has been sent."""
 
@@ -101,11 +101,12 @@ class ImapSession:
         wire.notices.clear()
         folders = Exchange("LIST", wire.new_tag(), '""', '"*"')
         inbox = Exchange("EXAMINE", wire.new_tag(), "INBOX")
-        self._goodbye = Exchange("LOGOUT", wire.new_tag())
+        goodbye = Exchange("LOGOUT", wire.new_tag())
+        self._is_parting = True
         # NetEase and other houses of Coremail open no mailbox to a client that does not say who it is:
         # https://github.com/mjs/imapclient/issues/544, read 2026-11-21. Others take it for the courtesy it is.
         first = [Exchange("ID", wire.new_tag(), WHO_WE_ARE)] if "ID" in wire.offers else []
-        wire.send_all(*first, folders, inbox, self._goodbye)
+        wire.send_all(*first, folders, inbox, goodbye)
         await folders.wait()
         await inbox.wait()
         if wire.has_all_folder or _GMAIL in wire.offers:
@@ -115,12 +116,11 @@ class ImapSession:
             reply = parse_imap_reply(inbox.ending, notices, self.needles)
             raise Stopped(Failure(FailureKind.REPLY, Stage.SELECT, reply))
 
-    async def leave(self) -> None:
-        """Say LOGOUT, if it was not said yet, and wait for the good-bye; the caller sets the limit."""
-        if self._goodbye is None:
-            self._goodbye = Exchange("LOGOUT", self._wire.new_tag())
-            self._wire.send_all(self._goodbye)
-        await self._goodbye.wait()
+    def say_goodbye(self) -> None:
+        """Say LOGOUT, if it was not said yet."""
+        if not self._is_parting:
+            self._is_parting = True
+            self._wire.send_all(Exchange("LOGOUT", self._wire.new_tag()))
 
     @property
     def tls(self) -> ssl.SSLObject | None:

@@ -124,10 +124,10 @@ class SmtpSession:
             raise Stopped(Failure(FailureKind.REPLY, Stage.SELECT, reply))
         await self._wire.ask(b"RSET")
 
-    async def leave(self) -> None:
-        """Say QUIT and wait for the good-bye; the caller sets the limit."""
+    def say_goodbye(self) -> None:
+        """Say QUIT, unless that could be taken for a part of a login."""
         if not self._is_mute:
-            await self._wire.ask(b"QUIT")
+            self._wire.write(b"QUIT\r\n")
 
     @property
     def tls(self) -> ssl.SSLObject | None:

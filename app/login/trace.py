@@ -12,7 +12,7 @@ from app.model import Certificate, Mechanism, Server, Stage, Trace
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long each stage, and the whole check, may take, in seconds. `leave`: how long a good-bye is waited for."""
+    """How long each stage, and the whole check, may take, in seconds."""
 
     total: float = 60.0
     resolve: float = 10.0
@@ -21,7 +21,6 @@ class Deadlines:
     greet: float = 15.0
     auth: float = 45.0
     select: float = 30.0
-    leave: float = 1.0
 
     def of(self, stage: Stage) -> float:
         seconds: float = getattr(self, stage)

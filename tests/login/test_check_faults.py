@@ -31,7 +31,7 @@ GOOD = {SMTP: b"235 2.7.0 ok\r\n", IMAP: b"TAG OK done\r\n"}
 @pytest.fixture
 def quick(tools: Tools) -> Tools:
     """Tools with short deadlines."""
-    deadlines = Deadlines(total=3.0, resolve=0.5, connect=0.5, tls=0.5, greet=0.5, auth=0.5, select=0.5, leave=0.1)
+    deadlines = Deadlines(total=3.0, resolve=0.5, connect=0.5, tls=0.5, greet=0.5, auth=0.5, select=0.5)
     return replace(tools, deadlines=deadlines)
 
 
@@ -374,7 +374,7 @@ async def test_open_files_do_not_pile_up(quick: Tools, server_tls: ssl.SSLContex
         [b"junk\r\n"],
         [*SMTP_HELLO, "AUTH", b"535 no\r\n"],
     ]
-    fast = replace(quick, deadlines=Deadlines(total=0.2, tls=0.1, greet=0.1, auth=0.1, leave=0.1))
+    fast = replace(quick, deadlines=Deadlines(total=0.2, tls=0.1, greet=0.1, auth=0.1))
 
     async def round_of_all() -> None:
         for steps in scripts:

@@ -22,12 +22,12 @@ from tests.fakes.behaviour import PASSWORD, USERNAME, Behaviour, Scene
 from tests.fakes.scripted import serve
 from tests.real.certificates import Authority, Pair
 
-PATIENCE: Final = Deadlines(total=2.1, resolve=0.7, connect=0.7, tls=0.7, greet=0.7, auth=0.7, select=0.9, leave=0.1)
-EASE: Final = Deadlines(total=20, resolve=5, connect=5, tls=5, greet=5, auth=5, select=5, leave=0.1)
+PATIENCE: Final = Deadlines(total=2.1, resolve=0.7, connect=0.7, tls=0.7, greet=0.7, auth=0.7, select=0.9)
+EASE: Final = Deadlines(total=20, resolve=5, connect=5, tls=5, greet=5, auth=5, select=5)
 """For servers that leave nobody waiting: on a busy machine the short deadlines might end what was not the server's."""
 
 WAITED_FOR: Final = frozenset({Code.CONNECTION_TIMEOUT, Code.AUTH_NO_ANSWER})
-LONGEST_SECONDS: Final = PATIENCE.total + PATIENCE.leave + 0.5
+LONGEST_SECONDS: Final = PATIENCE.total + 0.5
 """No check may take longer, whatever it meets; half a second is for a busy machine."""
 
 _LOGIN_LINE: Final = re.compile(rb"^(?:\S+ )?(?:AUTH|AUTHENTICATE|LOGIN) ", re.IGNORECASE | re.MULTILINE)

@@ -20,7 +20,7 @@ from tests.zoo.keeper import Ground, look
 ROUNDS = 200
 WARM_UP = 40
 IN_A_ROUND = 10
-IMPATIENCE = Deadlines(total=0.7, tls=0.5, greet=0.08, auth=0.08, select=0.08, leave=0.02)
+IMPATIENCE = Deadlines(total=0.7, tls=0.5, greet=0.08, auth=0.08, select=0.08)
 """What comes of a round does not matter here, so it need not wait."""
 
 MOST_BYTES_GROWN = 3 * 512 * 1024
