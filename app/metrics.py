@@ -38,13 +38,16 @@ class Metrics:
             "bulk_connect_api_calls", "Calls answered.", ("method", "route", "status"), registry=self.registry
         )
         self.rows_accepted = Counter("bulk_connect_rows_accepted", "Rows taken in.", registry=self.registry)
-        self.checks_in_flight = Gauge("bulk_connect_checks_in_flight", "Checks running now.", registry=self.registry)
-        self.records_held = Gauge(
-            "bulk_connect_records_held", "Results that wait to be written.", registry=self.registry
-        )
+        self._in_flight = Gauge("bulk_connect_checks_in_flight", "Checks running now.", registry=self.registry)
+        self._held = Gauge("bulk_connect_records_held", "Results that wait to be written.", registry=self.registry)
         self._hosts = Gauge(
             "bulk_connect_hosts", "Mail hosts by how they are paced.", ("protocol", "state"), registry=self.registry
         )
+
+    def watch_work(self, count_checks: Callable[[], int], count_records: Callable[[], int]) -> None:
+        """Ask for what a worker has in hand whenever somebody reads: checks running, results not yet written."""
+        self._in_flight.set_function(count_checks)
+        self._held.set_function(count_records)
 
     def count_check(self, side: SideResult, provider: str) -> None:
         """Count one side that was checked."""

@@ -24,7 +24,6 @@ async def beat_heart(worker: WorkerContext) -> None:
     await beat(worker.heart, worker.id, socket.gethostname(), os.getpid(), worker.settings.check_concurrency)
     if worker.note_beat(time.monotonic()):
         await let_go(worker)
-    worker.metrics.checks_in_flight.set(len(worker.checks))
     worker.metrics.count_hosts(worker.kit.pace.count_states())
 
 

@@ -39,6 +39,10 @@ class Recorder:
         self._empty.clear()
         self._came.set()
 
+    def count_held(self) -> int:
+        """Return how many records are not written yet."""
+        return len(self._held)
+
     def list_held(self) -> list[tuple[UUID, int]]:
         """Return the rows whose records are not written yet."""
         return [(record.request_id, record.row) for record in self._held]

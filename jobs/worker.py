@@ -107,6 +107,7 @@ async def _open(settings: Settings) -> WorkerContext:
         recorder=Recorder(db, worker_id, on_closed),
         metrics=Metrics(),
     )
+    worker.metrics.watch_work(lambda: len(worker.checks), worker.recorder.count_held)
     await beat_heart(worker)
     return worker
 
