@@ -269,18 +269,29 @@ def test_answer_to_what_began_before_the_ban_does_not_lift_it() -> None:
     assert gate.room(gate.last_used_at) >= 2
 
 
-def test_once_banned_it_stays_below_what_was_too_much() -> None:
-    gate = banned(0, refusals=10)
-    now = 700.0
+def refused_after(gate: Gate) -> int:
+    """Return how many refused logins a host is given in the time after a ban that it remembers."""
+    now, refused = 700.0, 0
     while gate.shut:
         now = max(now, gate.opens_at)
         end(gate, Code.OK, now)
-    refused = 0
     for second in range(int(now) + 1, int(now) + 500):
         if gate.room(second):
             end(gate, Code.INVALID_CREDENTIALS, second)
             refused += 1
-    assert refused < 10
+    return refused
+
+
+def test_once_banned_it_stays_below_what_was_too_much() -> None:
+    assert refused_after(banned(0, refusals=10)) < 10
+
+
+def test_refusals_that_were_on_their_way_when_the_ban_began_were_borne_too() -> None:
+    gate = banned(0, refusals=10)
+    for _ in range(4):
+        gate.observe(Code.INVALID_CREDENTIALS, WAY, 1)
+    assert gate.shut
+    assert refused_after(banned(0, refusals=10)) < refused_after(gate) < 14
 
 
 def test_host_that_answers_nobody_is_shut_and_its_rows_end() -> None:
