@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
+from weakref import WeakSet
 
 from cryptography import x509
 
@@ -42,6 +43,7 @@ class ResumingContext(ssl.SSLContext):
 
     def __init__(self, *_args: object, **_named: object) -> None:
         self._sessions: dict[str, tuple[float, ssl.SSLSession | None]] = {}
+        self._offered: WeakSet[ssl.SSLObject] = WeakSet()
 
     def wrap_bio(
         self,
@@ -55,19 +57,23 @@ class ResumingContext(ssl.SSLContext):
         if isinstance(server_hostname, str):
             until, known = self._sessions.get(server_hostname, (0.0, None))
             session = known if time.monotonic() < until else None
-        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        link = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if session is not None:
+            self._offered.add(link)
+        return link
 
     def keep_session(self, link: ssl.SSLObject) -> None:
         """Keep the session of a connection that has stood; one that was itself taken up is not kept anew."""
         name, now = link.server_hostname, time.monotonic()
         if not name or link.session_reused:
             return
-        until, offered = self._sessions.get(name, (0.0, None))
-        if now < until and offered is None:
-            return
+        until, _ = self._sessions.get(name, (0.0, None))
+        was_offered = link in self._offered
+        if now < until and not was_offered:
+            return  # a rest, or one is kept that was made meanwhile
         if len(self._sessions) >= MOST_SESSIONS:
             self._sessions.clear()
-        if now < until:
+        if was_offered:
             # It was offered and not taken. To offer costs more than it saves where only some are taken: a copy each.
             self._sessions[name] = (now + REST_SECONDS, None)
             return

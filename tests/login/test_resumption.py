@@ -84,3 +84,19 @@ async def test_servers_beyond_count_do_not_fill_the_memory(
             assert not (await call(context, port, name))[0]
         assert (await call(context, port, "b.example.com"))[0]
         assert not (await call(context, port, "a.example.com"))[0]
+
+
+async def test_a_server_that_takes_no_session_up_is_left_in_peace(authority: Authority) -> None:
+    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
+    async with greeting(authority, "before", "mail.example.com") as port:
+        await call(context, port, "mail.example.com")
+    async with greeting(authority, "after", "mail.example.com") as port:
+        # Another server under the same name: it cannot take up the session, and none is offered for a while.
+        assert [(await call(context, port, "mail.example.com"))[0] for _ in range(3)] == [False] * 3
+
+
+async def test_those_who_came_before_the_first_session_do_not_spoil_it(authority: Authority) -> None:
+    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
+    async with greeting(authority, "at once", "mail.example.com") as port:
+        await asyncio.gather(*(call(context, port, "mail.example.com") for _ in range(5)))
+        assert (await call(context, port, "mail.example.com"))[0]
