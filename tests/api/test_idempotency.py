@@ -10,7 +10,7 @@ from app.api.context import Api
 from app.demo.houses import OWN, Town
 from app.store.db import transaction
 from app.store.idempotency import IdempotencyKey, claim_key
-from tests.api.asking import ACCOUNTS, CONNECT, STATUS, Answer, Client, Service, enter, mailbox, row
+from tests.api.asking import ACCOUNTS, CONNECT, STATUS, Answer, Client, Service, enter, mailbox, row, serving
 from tests.real.line import Line
 
 
@@ -56,6 +56,18 @@ async def test_many_calls_at_once_make_one_request(service: Service) -> None:
     assert {answer.status for answer in answers} <= {200, 409}
     assert len({answer.body for answer in answers if answer.status == 200}) == 1
     assert sum("Idempotent-Replayed" not in answer.headers for answer in answers if answer.status == 200) == 1
+    assert await count_requests(service) == 1
+
+
+async def test_two_processes_make_one_request_of_calls_with_one_key(service: Service) -> None:
+    async with serving(service.api.settings) as (api, client):
+        beside = Service(api, client, service.workspace_id, service.key)
+        calls = [connect(one, "both", row("a"), row("b")) for one in (service, beside) * 6]
+        answers = await asyncio.gather(*calls)
+        late = await connect(beside, "both", row("a"), row("b"))
+    assert {answer.status for answer in answers} <= {200, 409}
+    assert {answer.body for answer in answers if answer.status == 200} == {late.body}
+    assert late.headers["Idempotent-Replayed"] == "true"
     assert await count_requests(service) == 1
 
 
