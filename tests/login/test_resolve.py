@@ -152,6 +152,17 @@ async def test_services_come_by_priority_and_then_weight() -> None:
         ]
 
 
+async def test_several_name_servers_stand_in_for_each_other() -> None:
+    mute_script: Script = {"mail.example.com A": SILENT, "mail.example.com AAAA": SILENT}
+    good_script: Script = {"mail.example.com A": "192.0.2.1"}
+    async with serve_names(mute_script) as mute, serve_names(good_script) as good:
+        resolver = Resolver([mute.address, good.address, "::1"], 12.0)
+        try:
+            assert await resolver.addresses("mail.example.com") == ["192.0.2.1"]
+        finally:
+            await resolver.aclose()
+
+
 async def test_system_knows_the_hosts_file_and_what_does_not_exist() -> None:
     resolver = Resolver()
     try:

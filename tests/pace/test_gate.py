@@ -381,3 +381,21 @@ def test_whatever_happens_it_opens_again(events: list[tuple[Code, float, int]], 
         assert gate.room(now) <= MOST
         assert gate.seconds_to_room(now) <= 601
         assert gate.room(now + gate.seconds_to_room(now) + 1e-6) >= 1
+
+
+def test_refusals_on_their_way_when_the_ban_began_count_for_what_was_too_much() -> None:
+    gate = Gate()
+    end(gate, Code.OK, 1)
+    end(gate, Code.INVALID_CREDENTIALS, 2, times=5)
+    fill(gate, 10)
+    gate.observe(Code.CONNECTION_REFUSED, WAY, 10)
+    for _ in range(5):
+        gate.observe(Code.INVALID_CREDENTIALS, WAY, 10)
+    gate.in_use = 0
+    while gate.shut:
+        end(gate, Code.OK, gate.opens_at)
+    now = gate.opens_at
+    end(gate, Code.INVALID_CREDENTIALS, now, times=7)
+    assert gate.seconds_to_room(now) < MINUTE
+    end(gate, Code.INVALID_CREDENTIALS, now)  # eight of the ten that it bore
+    assert gate.seconds_to_room(now) == 600

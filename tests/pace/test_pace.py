@@ -215,3 +215,15 @@ async def test_pace_is_served_beside_the_metrics() -> None:
                 assert 'bulk_connect_hosts{protocol="smtp",state="open"} 1.0' in await answer.text()
     finally:
         await runner.cleanup()
+
+
+async def test_a_host_that_the_operator_names_is_taken_to_bear_it_wrong_passwords_too() -> None:
+    pace = Pace({"mail.example.com": 60})
+    for _ in range(100):
+        async with pace.turn("192.0.2.1", Protocol.IMAP, host="mail.example.com"):
+            pass
+        pace.observe("192.0.2.1", Protocol.IMAP, Code.OK, (993, Encryption.SSL))
+    for _ in range(20):
+        pace.observe("192.0.2.1", Protocol.IMAP, Code.INVALID_CREDENTIALS, (993, Encryption.SSL))
+    (gate,) = pace.describe()
+    assert (gate["limit"], gate["pauseSeconds"]) == (60, 0.0)

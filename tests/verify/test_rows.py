@@ -245,3 +245,14 @@ async def test_secret_is_in_nothing_that_a_row_comes_to() -> None:
     assert verdict.result.code == Code.INVALID_CREDENTIALS
     assert PASSWORD not in repr(verdict)
     assert "***" in verdict.result.reply
+
+
+async def test_host_that_does_not_exist_is_told_of_both_sides() -> None:
+    async with open_kit({"example.com MX": "1 mx.example.com."}) as (kit, names):
+        given = side(Server("mail.exmaple.com", 465, SSL))
+        found = await verify_row(row(given, given), kit)
+        assert [entry["door"] for entry in kit.pace.describe()] == ["exmaple.com", "exmaple.com"]
+    for verdict in (found.smtp, found.imap):
+        assert (sure(verdict).result.code, sure(verdict).result.stage) == (Code.DNS_NOT_FOUND, Stage.RESOLVE)
+        assert sure(verdict).result.attempts == 1
+    assert names.asked["mail.exmaple.com A"] == 1
