@@ -237,7 +237,9 @@ class Pace:
             gate = self._gates[name] = Gate(is_big=is_big, refusals=refusals)
             self._freed[name] = asyncio.Event()
         for known_as in (name[0], pace_key, host):
-            gate.cap = min(gate.cap, self._limits.get(known_as, gate.cap))
+            if known_as in self._limits:
+                # Whoever names a host knows what it bears, also wrong passwords.
+                gate.cap, gate.is_big = min(gate.cap, self._limits[known_as]), True
         self._doors.setdefault(pace_key or name[0], set()).add(name)
         self._keys.setdefault(name, set()).add(pace_key or name[0])
         self._active.add(name)

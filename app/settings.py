@@ -161,7 +161,9 @@ class Settings:
     allow_networks: tuple[Network, ...] = _setting((), _networks, "networks the address guard lets through")
     allow_ports: frozenset[int] = _setting(frozenset(), _ports, "ports to dial besides the usual mail ports")
     ca_file: str = _setting("", str, "PEM file of authorities to trust besides the system's")
-    provider_limits: dict[str, int] = _setting({}, _limits, "most checks at a time for a provider or a host")
+    provider_limits: dict[str, int] = _setting(
+        {}, _limits, "most checks at a time for a provider or a host, which then counts as bearing it"
+    )
     probe_sender: bool = _setting(False, lambda t: _one_of("true", "false")(t) == "true", "also ask MAIL FROM")
     dns_servers: tuple[str, ...] = _setting((), _words, "name servers to ask; empty: the system's")
     retention_days: int = _setting(30, _whole(1, 3650), "after which requests and reports are deleted")

@@ -219,7 +219,7 @@ async def test_pace_is_served_beside_the_metrics() -> None:
 
 async def test_a_host_that_the_operator_names_is_taken_to_bear_it_wrong_passwords_too() -> None:
     pace = Pace({"mail.example.com": 60})
-    for _ in range(100):
+    for _ in range(1500):
         async with pace.turn("192.0.2.1", Protocol.IMAP, host="mail.example.com"):
             pass
         pace.observe("192.0.2.1", Protocol.IMAP, Code.OK, (993, Encryption.SSL))
