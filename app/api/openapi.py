@@ -14,6 +14,7 @@ _ONCE: Final = {
     "schema": {"type": "string", "maxLength": 255},
     "description": "The same key and body within 24 h give the first answer again, and make nothing new.",
 }
+_WAIT: Final = "Seconds to wait for a change: a new state is told at once, new counts after some seconds."
 _PROBLEMS: Final = {
     400: "The call is wrong: the body as a whole, or a parameter.",
     401: "No API key, or one that is not known.",
@@ -114,7 +115,7 @@ def _request_paths() -> Schema:
         "Tell where a request is",
         Scope.READ,
         entry({"payload": ref("Status")}),
-        parameters=[here, _query("wait", {"type": "number", "maximum": 60}, "Seconds to wait for a change.")],
+        parameters=[here, _query("wait", {"type": "number", "maximum": 60}, _WAIT)],
         problems=(404,),
     )
     status["responses"]["304"] = {"description": "Nothing has changed since the ETag in If-None-Match."}
