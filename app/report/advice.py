@@ -19,8 +19,10 @@ _WITHOUT_PAGE: Final = {Code.IMAP_DISABLED: " in the mailbox settings"}
 _START: Final = re.compile(r"(?:^|(?<=[.?!] ))[a-z]\S*")
 _NOTES: Final = {
     Code.APP_PASSWORD_REQUIRED: re.compile(r"\b(?:password|code|key)\b"),
-    Code.IMAP_DISABLED: re.compile(r"(?i)\b(?:switch on|turn on|allows?)\b.*\b(?:imap|mail)\b"),
-    Code.SMTP_AUTH_DISABLED: re.compile(r"(?i)\b(?:switch on|turn on|allows?)\b.*\b(?:smtp|mail programs|mail apps)\b"),
+    Code.IMAP_DISABLED: re.compile(r"(?i)\b(?:switch on|turn on|allows?)\b.*\b(?:imap|mail)\b|cannot be connected"),
+    Code.SMTP_AUTH_DISABLED: re.compile(
+        r"(?i)\b(?:switch on|turn on|allows?)\b.*\b(?:smtp|mail programs|mail apps)\b|cannot be connected"
+    ),
 }
 """Codes that a provider's note may help with, and what it must speak of."""
 

@@ -99,6 +99,8 @@ def test_a_page_needs_no_words_of_its_own() -> None:
         (Code.IMAP_DISABLED, "web_de", IMAP, "Switch on POP3/IMAP access in the mail settings first"),
         (Code.SMTP_AUTH_DISABLED, "free_fr", SMTP, "Switch on authenticated SMTP in the Free account first."),
         (Code.IMAP_DISABLED, "ionos_de", IMAP, "Turn it on in the mailbox settings"),
+        (Code.IMAP_DISABLED, "tuta", IMAP, "No IMAP or SMTP access exists: this mailbox cannot be connected."),
+        (Code.SMTP_AUTH_DISABLED, "hey", SMTP, "No IMAP or SMTP access exists: this mailbox cannot be connected."),
         (Code.APP_PASSWORD_REQUIRED, "namecheap", IMAP, "Create one and put it in place"),
         (Code.APP_PASSWORD_REQUIRED, "ovh", IMAP, "Create one and put it in place"),
     ],
