@@ -27,7 +27,7 @@ _PROBLEMS: Final = {
     422: "Rows are invalid, and that refuses the whole call here.",
     429: "Too many calls in a minute, or too many rows waiting.",
     500: "A defect of ours; it is logged under the requestTraceId.",
-    503: "Nothing can be stored or read now; nothing of the call was kept.",
+    503: "Nothing can be stored or read now. Try again: with an Idempotency-Key nothing is made twice.",
 }
 _BODY_PROBLEMS: Final = (408, 413)
 _POST_PROBLEMS: Final = (400, *_BODY_PROBLEMS, 409, 422)

@@ -76,5 +76,6 @@ def not_found() -> Problem:
 
 def unavailable(seconds: int = 5) -> Problem:
     """Return the answer while PostgreSQL is away."""
-    words = "The service cannot store or read anything now. Nothing of this call was kept; try again."
+    # It may have gone in the moment of a COMMIT, whose end nobody knows then.
+    words = "The service cannot store or read anything now. Try again: with an Idempotency-Key nothing is made twice."
     return Problem(503, "unavailable", words, headers={"Retry-After": str(seconds)})

@@ -27,12 +27,16 @@ class Between:
         self.database_url = f"{database_url.partition('?')[0]}?host={folder}"
         self.seen = 0
         self.holds_after = 0
+        self.cuts = False
         self.held = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def hold_after(self, count: int) -> None:
-        """Count anew; hold back what PostgreSQL answers to the statement of that number, and all that follows."""
-        self.seen, self.holds_after = 0, count
+    def hold_after(self, count: int, *, cuts: bool = False) -> None:
+        """Count anew; hold back what PostgreSQL answers to the statement of that number, and all that follows.
+
+        `cuts`: the connection is cut then, and new ones are served again.
+        """
+        self.seen, self.holds_after, self.cuts = 0, count, cuts
         self.held.clear()
 
     @contextlib.asynccontextmanager
@@ -76,7 +80,10 @@ class Between:
                 kind, whole = await _read_message(there)
                 if self.holds_after and self.seen >= self.holds_after and kind in {_READY, _COPY_IN}:
                     self.held.set()
-                    await asyncio.Event().wait()  # until the connection is cut
+                    if not self.cuts:
+                        await asyncio.Event().wait()  # until the other side hangs up
+                    self.holds_after = 0
+                    return
                 writer.write(whole)
                 await writer.drain()
 
