@@ -6,40 +6,17 @@ from hypothesis import strategies as st
 
 from app.codes import Code
 from app.gate import (
-    FIRST_PROBE_SECONDS,
     IDLE_SECONDS,
     MOST,
     MOST_AT_STRANGERS,
     MOST_STRAYS,
-    REFUSALS_BEFORE_CARE,
     SILENCES_BEFORE_SHUT,
     START_LIMIT,
-    STRANGER_SECONDS,
     Gate,
 )
-from app.load import Signal, Way, read_signal
-from app.model import Encryption
+from app.load import Signal, read_signal
 from app.tempo import MINUTE
-
-WAY: Way = (465, Encryption.SSL)
-OTHER: Way = (587, Encryption.STARTTLS)
-
-
-def end(gate: Gate, code: Code, now: float, times: int = 1, way: Way = WAY) -> None:
-    """Run checks one after the other to an end."""
-    for _ in range(times):
-        gate.start(now)
-        gate.in_use -= 1
-        gate.observe(code, way, now)
-
-
-def fill(gate: Gate, now: float) -> int:
-    """Start as many checks as there is room for."""
-    count = 0
-    while gate.room(now) > 0:
-        gate.start(now)
-        count += 1
-    return count
+from tests.pace.hosts import OTHER, WAY, banned, end, fill
 
 
 def test_it_starts_modestly_and_grows_with_good_ends() -> None:
@@ -190,135 +167,6 @@ def test_rate_grows_again_where_nothing_is_said() -> None:
     assert gate.tempo.rate > 2 * before
 
 
-def test_refused_logins_in_a_row_slow_a_small_host_and_no_big_one() -> None:
-    small, big = Gate(), Gate(is_big=True)
-    for gate in (small, big):
-        end(gate, Code.OK, 1, times=100)
-        end(gate, Code.INVALID_CREDENTIALS, 2, times=REFUSALS_BEFORE_CARE)
-    assert small.room(2) == 0
-    assert small.limit < START_LIMIT
-    assert big.room(2) > START_LIMIT
-
-
-@pytest.mark.parametrize("code", [Code.CONNECTION_REFUSED, Code.CONNECTION_CLOSED, Code.IP_BLOCKED])
-def test_host_that_refuses_us_after_refused_logins_is_left_alone(code: Code) -> None:
-    gate = Gate()
-    end(gate, Code.OK, 1)
-    for second in range(REFUSALS_BEFORE_CARE):
-        end(gate, Code.INVALID_CREDENTIALS, 100.0 * second)
-    end(gate, code, 500)
-    assert gate.shut is Code.IP_BLOCKED
-    assert gate.room(500 + FIRST_PROBE_SECONDS - 1) == 0
-    assert gate.room(500 + FIRST_PROBE_SECONDS) == 1
-
-
-def test_refusal_without_refused_logins_is_no_ban() -> None:
-    gate = Gate()
-    end(gate, Code.OK, 1, times=100)
-    end(gate, Code.CONNECTION_REFUSED, 2)
-    assert gate.shut is None
-    assert gate.room(2) == 0
-
-
-def test_one_silence_after_refused_logins_is_no_ban_and_two_are() -> None:
-    gate = Gate()
-    end(gate, Code.OK, 1)
-    end(gate, Code.INVALID_CREDENTIALS, 2, times=REFUSALS_BEFORE_CARE)
-    end(gate, Code.CONNECTION_TIMEOUT, 20)
-    assert gate.state(20) == "open"
-    end(gate, Code.CONNECTION_TIMEOUT, 20)
-    assert gate.shut is Code.IP_BLOCKED
-
-
-def test_known_provider_is_not_taken_to_ban() -> None:
-    gate = Gate(is_big=True)
-    end(gate, Code.OK, 1)
-    end(gate, Code.INVALID_CREDENTIALS, 2, times=50)
-    end(gate, Code.CONNECTION_REFUSED, 3)
-    assert gate.shut is None
-
-
-def banned(at: float, refusals: int = 10) -> Gate:
-    gate = Gate()
-    end(gate, Code.OK, at)
-    end(gate, Code.INVALID_CREDENTIALS, at, times=refusals)
-    end(gate, Code.CONNECTION_REFUSED, at)
-    assert gate.shut
-    return gate
-
-
-def test_probes_become_rarer_while_a_host_is_shut() -> None:
-    gate = banned(0)
-    waits = []
-    for _ in range(30):
-        now = gate.opens_at
-        end(gate, Code.CONNECTION_REFUSED, now)
-        waits.append(gate.opens_at - now)
-    assert waits == sorted(waits)
-    assert (waits[0], waits[-1]) == (FIRST_PROBE_SECONDS, 120)
-
-
-def test_answer_to_what_began_before_the_ban_does_not_lift_it() -> None:
-    gate = banned(0)
-    gate.in_use += 1
-    gate.in_use -= 1
-    gate.observe(Code.OK, WAY, 1)
-    assert gate.state(1) == "shut"
-    end(gate, Code.OK, gate.opens_at)
-    assert gate.state(gate.opens_at) == "open"
-    assert gate.room(gate.last_used_at) >= 2
-
-
-def refused_after(gate: Gate) -> int:
-    """Return how many refused logins a host is given in the time after a ban that it remembers."""
-    now, refused = 700.0, 0
-    while gate.shut:
-        now = max(now, gate.opens_at)
-        end(gate, Code.OK, now)
-    for second in range(int(now) + 1, int(now) + 500):
-        if gate.room(second):
-            end(gate, Code.INVALID_CREDENTIALS, second)
-            refused += 1
-    return refused
-
-
-def test_once_banned_it_stays_below_what_was_too_much() -> None:
-    assert refused_after(banned(0, refusals=10)) < 10
-
-
-def test_refusals_that_were_on_their_way_when_the_ban_began_were_borne_too() -> None:
-    gate = banned(0, refusals=10)
-    for _ in range(4):
-        gate.observe(Code.INVALID_CREDENTIALS, WAY, 1)
-    assert gate.shut
-    assert refused_after(banned(0, refusals=10)) < refused_after(gate) < 14
-
-
-def test_host_that_answers_nobody_is_shut_and_its_rows_end() -> None:
-    gate = Gate()
-    end(gate, Code.CONNECTION_TIMEOUT, 10, times=SILENCES_BEFORE_SHUT - 1)
-    assert gate.state(10) == "open"
-    end(gate, Code.CONNECTION_TIMEOUT, 10)
-    assert gate.shut is Code.CONNECTION_TIMEOUT
-    assert gate.hopeless(11, 900) is None
-    now = 10.0
-    while now < 10 + STRANGER_SECONDS:
-        now = gate.opens_at
-        end(gate, Code.CONNECTION_TIMEOUT, now)
-    assert gate.hopeless(now + 1, 900) is Code.CONNECTION_TIMEOUT
-    assert gate.hopeless(gate.opens_at, 900) is None  # the next one is the probe
-
-
-def test_host_that_was_good_is_waited_for_longer() -> None:
-    gate = banned(0)
-    now = 0.0
-    while now < 880:
-        now = gate.opens_at
-        end(gate, Code.CONNECTION_REFUSED, now)
-        assert now > 900 or gate.hopeless(now, 900) is None
-    assert gate.hopeless(max(now, 901) + 1, 900) is Code.IP_BLOCKED
-
-
 def test_endless_rate_limit_ends_too() -> None:
     gate = Gate()
     end(gate, Code.OK, 0)
@@ -381,21 +229,3 @@ def test_whatever_happens_it_opens_again(events: list[tuple[Code, float, int]], 
         assert gate.room(now) <= MOST
         assert gate.seconds_to_room(now) <= 601
         assert gate.room(now + gate.seconds_to_room(now) + 1e-6) >= 1
-
-
-def test_refusals_on_their_way_when_the_ban_began_count_for_what_was_too_much() -> None:
-    gate = Gate()
-    end(gate, Code.OK, 1)
-    end(gate, Code.INVALID_CREDENTIALS, 2, times=5)
-    fill(gate, 10)
-    gate.observe(Code.CONNECTION_REFUSED, WAY, 10)
-    for _ in range(5):
-        gate.observe(Code.INVALID_CREDENTIALS, WAY, 10)
-    gate.in_use = 0
-    while gate.shut:
-        end(gate, Code.OK, gate.opens_at)
-    now = gate.opens_at
-    end(gate, Code.INVALID_CREDENTIALS, now, times=7)
-    assert gate.seconds_to_room(now) < MINUTE
-    end(gate, Code.INVALID_CREDENTIALS, now)  # eight of the ten that it bore
-    assert gate.seconds_to_room(now) == 600
