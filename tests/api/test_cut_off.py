@@ -8,7 +8,7 @@ import pytest
 
 from app.settings import Settings
 from tests.api.asking import ACCOUNTS, CONNECT, STATUS, Answer, Service, enter, row, serving
-from tests.api.between import Between
+from tests.fakes.between import Between
 from tests.real.line import until
 from tests.real.process import open_folder
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.api.asking import CONNECT, row
-from tests.api.between import Between
+from tests.fakes.between import Between
 from tests.real.line import Line, open_line, until
 from tests.real.process import open_folder
 

@@ -1,4 +1,4 @@
-"""A relay between the API and PostgreSQL that can stop after any statement: done there, and not yet known here.
+"""I/O: a relay before PostgreSQL that can stop after any statement: done there, and not yet known here.
 
 It reads the messages of both sides (PostgreSQL's protocol, version 3: a letter, a length, a body), so that nothing in
 the code under test has to know of it.
@@ -19,7 +19,7 @@ _READY, _COPY_IN = b"Z", b"G"
 
 
 class Between:
-    """Where the API finds PostgreSQL, and after how many statements more all answers are held back; 0: never."""
+    """Where PostgreSQL is found, and after how many statements more all answers are held back; 0: never."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self._folder = folder
