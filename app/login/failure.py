@@ -145,6 +145,12 @@ _BY_ERRNO: Final = {
     errno.EPERM: FailureKind.UNREACHABLE,
 }
 
+_NAMELESS: Final = {
+    FailureKind.NAME_NOT_FOUND: "the name has no address",
+    FailureKind.NAME_TEMPORARY: "the name servers could not say",
+}
+"""Shown in the report where there is no reply to show."""
+
 
 def translate(error: BaseException, stage: Stage, needles: Sequence[str] = ()) -> Failure:
     """Return what `error` means when it came up in `stage`. What the server said is cleaned of `needles`.
@@ -219,4 +225,6 @@ def _describe(error: BaseException) -> str:
         return f"TLS: {(_reason(error) or type(error).__name__).lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.errno is not None:
         return errno.errorcode.get(error.errno, "")
+    if classify(error) in _NAMELESS:
+        return _NAMELESS[classify(error)]
     return "" if isinstance(error, OSError | smtp_errors.SMTPException) else type(error).__name__

@@ -126,3 +126,10 @@ def test_what_has_no_reply_code_is_no_reply(code: int) -> None:
 def test_imap_goodbye_is_a_reply() -> None:
     found = translate(WireError(K.REPLY, line=b"BYE [UNAVAILABLE] later"), Stage.AUTH)
     assert found.reply == Reply("later", status="BYE", response_code="UNAVAILABLE")
+
+
+@pytest.mark.parametrize("kind", [K.NAME_NOT_FOUND, K.NAME_TEMPORARY])
+def test_a_name_without_an_address_is_told_in_words(kind: K) -> None:
+    detail = translate(ResolveError(kind), Stage.RESOLVE).detail
+    assert detail
+    assert "Error" not in detail
