@@ -71,7 +71,7 @@ def _render_fault(fault: Fault) -> dict[str, object]:
 
 def not_found() -> Problem:
     """Return the answer for ids that are not there, or somebody else's: the two are not told apart."""
-    return Problem(404, "not-found", "There is no such thing in your workspace.")
+    return Problem(404, "not-found", "There is nothing with this id in your workspace; it may have been deleted.")
 
 
 def unavailable(seconds: int = 5) -> Problem:

@@ -19,8 +19,8 @@ async def test_a_problem_says_all_that_rfc_9457_wants_and_what_scripts_print(ser
         "type": "urn:bulk-connect:problem:not-found",
         "title": "Not Found",
         "status": 404,
-        "detail": "There is no such thing in your workspace.",
-        "message": "There is no such thing in your workspace.",
+        "detail": "There is nothing with this id in your workspace; it may have been deleted.",
+        "message": "There is nothing with this id in your workspace; it may have been deleted.",
         "instance": f"{STATUS}/nothing",
         "requestTraceId": "trace-7",
     }
