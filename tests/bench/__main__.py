@@ -1,6 +1,6 @@
 """I/O: the benchmarks: what a check costs, what the ledger costs, whether waiting is free. Bounded; ends by itself.
 
-Usage: python -m tests.bench [checks] [ledger] [waiting] [workers]; all of them unless some are named
+Usage: python -m tests.bench [checks] [ledger] [memory] [waiting] [workers]; all of them unless some are named
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Awaitable, Callable
 
-from tests.bench import checks, ledger, waiting
+from tests.bench import checks, ledger, memory, waiting
 from tests.real.process import UnavailableError
 
 MAILBOXES = 2000
@@ -47,6 +47,11 @@ async def run_waiting() -> None:
         say(f"{IN_FLIGHT} checks in flight in one process, {words}: {share}")
 
 
+async def run_memory() -> None:
+    for line in await memory.measure(IN_FLIGHT):
+        say(line)
+
+
 async def run_workers() -> None:
     base = 0.0
     for workers in (1, 2, 4):
@@ -58,6 +63,7 @@ async def run_workers() -> None:
 PARTS: dict[str, Callable[[], Awaitable[None]]] = {
     "checks": run_checks,
     "ledger": run_ledger,
+    "memory": run_memory,
     "waiting": run_waiting,
     "workers": run_workers,
 }

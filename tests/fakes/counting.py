@@ -1,4 +1,4 @@
-"""I/O: a mail server in clear text that knows any number of mailboxes by their names, and counts every login.
+"""I/O: a mail server, in clear or over TLS, that knows any number of mailboxes by name, and counts every login.
 
 The first word of a mailbox tells how it is treated: `good-17@…` may come in, `wrong-3@…` may not, `later-5@…` is told
 "later" the first time, `held-2@…` may come in and gets no answer until the test lets go. Used where counting is what
@@ -9,9 +9,10 @@ import asyncio
 import base64
 import contextlib
 import re
+import ssl
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 Login = tuple[str, str]
@@ -57,11 +58,15 @@ class Counting:
 
 @contextlib.asynccontextmanager
 async def count_logins(
-    delay_seconds: float = 0.2, hosts: int = 1, reply_seconds: float = 0.0, network: str = "127.0.0"
+    delay_seconds: float = 0.2,
+    hosts: int = 1,
+    reply_seconds: float = 0.0,
+    network: str = "127.0.0",
+    tls: Callable[[str], ssl.SSLContext | None] = lambda _host: None,
 ) -> AsyncIterator[Counting]:
     """Run the server on two ports of the network's first address, and of as many after it as there shall be hosts.
 
-    `reply_seconds`: what each answer takes besides, as if the way were long.
+    `reply_seconds`: what each answer takes besides, as if the way were long. `tls`: what a host speaks it with.
     """
     book = Counting(delay_seconds=delay_seconds, reply_seconds=reply_seconds)
     tasks: set[asyncio.Task[None]] = set()
@@ -83,10 +88,15 @@ async def count_logins(
         await guarded(asyncio.create_task(_talk_imap(book, reader, writer)), writer)
 
     book.hosts = [f"{network}.{number}" for number in range(1, hosts + 1)]
-    servers = [await asyncio.start_server(talk, book.hosts[0], 0, backlog=1024) for talk in (smtp, imap)]
+    servers = [
+        await asyncio.start_server(talk, book.hosts[0], 0, backlog=1024, ssl=tls(book.hosts[0]))
+        for talk in (smtp, imap)
+    ]
     book.smtp_port, book.imap_port = (server.sockets[0].getsockname()[1] for server in servers)
     for talk, port in ((smtp, book.smtp_port), (imap, book.imap_port)):
-        servers += [await asyncio.start_server(talk, host, port, backlog=1024) for host in book.hosts[1:]]
+        servers += [
+            await asyncio.start_server(talk, host, port, backlog=1024, ssl=tls(host)) for host in book.hosts[1:]
+        ]
     try:
         yield book
     finally:
