@@ -18,6 +18,7 @@ from app.codes import Code
 from app.gate import START_LIMIT, Gate, Refusals
 from app.load import Way
 from app.model import Protocol
+from app.waitlist import Waitlist
 
 TURN_SECONDS: Final = 2.0
 """How long a turn is waited for before the check is put off."""
@@ -64,6 +65,7 @@ class Pace:
         self._doors: dict[str, set[tuple[str, Protocol]]] = {}
         self._keys: dict[tuple[str, Protocol], set[str]] = {}
         self._active: set[tuple[str, Protocol]] = set()
+        self._waitlists: dict[str, Waitlist] = {}
         self._most_unproven = max(slots // 2, 2 * START_LIMIT) if slots else sys.maxsize
         self._unproven = 0
 
@@ -82,8 +84,10 @@ class Pace:
                 self._active.discard(name)
                 if not is_crowded:
                     continue
+            offers, others = self._share(name, room, now)
             for key in self._keys[name]:
-                rooms[key] = min(room, rooms.get(key, room))
+                share = offers.get(key, others)
+                rooms[key] = min(share, rooms.get(key, share))
         return rooms
 
     def room_of(self, pace_key: str) -> int:
@@ -171,7 +175,7 @@ class Pace:
                 yield
             return
         with self._count_unproven(gate):
-            await self._wait(gate, self._freed[name], seconds)
+            await self._wait(gate, name, pace_key or door, seconds)
             gate.start(self._now())
             try:
                 yield
@@ -198,22 +202,33 @@ class Pace:
         finally:
             self._unproven -= is_unproven
 
-    async def _wait(self, gate: Gate, freed: asyncio.Event, seconds: float) -> None:
-        ends_at = self._now() + seconds
+    async def _wait(self, gate: Gate, name: tuple[str, Protocol], pace_key: str, seconds: float) -> None:
+        freed, ends_at = self._freed[name], self._now() + seconds
+        waitlist = self._waitlists.setdefault(name[0], Waitlist())
+        is_crowd = gate.waiting >= max(1, int(gate.limit))
         gate.waiting += 1
         try:
             while gate.room(self._now()) <= 0:
                 left = ends_at - self._now()
                 closed_for = gate.seconds_to_room(self._now())
-                if left <= 0 or closed_for > left:
+                if left <= 0 or closed_for > left or is_crowd:
+                    waitlist.join(pace_key)
                     raise NoTurn(max(closed_for, 1.0))
                 freed.clear()
                 with contextlib.suppress(TimeoutError):
                     # Not `wait_for`: that of Python 3.11 may swallow a cancellation.
                     async with asyncio.timeout(min(left, closed_for or left)):
                         await freed.wait()
+            waitlist.leave(pace_key)
         finally:
             gate.waiting -= 1
+
+    def _share(self, name: tuple[str, Protocol], room: int, now: float) -> tuple[Mapping[str, int], int]:
+        """Return the room of keys that wait at a door, and of each other key; a door of one key needs no list."""
+        waitlist = self._waitlists.get(name[0])
+        if waitlist is None or room >= MANY or len(self._keys[name]) == 1:
+            return {}, room
+        return waitlist.share(room, now)
 
     def observe(self, door: str, protocol: Protocol, code: Code, way: Way) -> None:
         """Learn from how a check at a host ended, after its turn."""
@@ -251,5 +266,6 @@ class Pace:
         for _, name in idle[: len(idle) // 2 + 1]:
             del self._gates[name], self._freed[name], self._keys[name]
             self._active.discard(name)
+        self._waitlists = {door: self._waitlists[door] for door, _ in self._gates if door in self._waitlists}
         kept = {key: doors & self._gates.keys() for key, doors in self._doors.items()}
         self._doors = {key: doors for key, doors in kept.items() if doors}

@@ -38,6 +38,7 @@ class Policed:
     ban_seconds: float = 600.0
     ban_window_seconds: float = 600.0
     login_seconds: float = 0.5
+    host: str = HOST
     port: int = 0
     imap_port: int = 0
     open_count: int = 0
@@ -51,8 +52,8 @@ class Policed:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def listen(self) -> None:
-        smtp = await asyncio.start_server(self._serve_smtp, HOST, self.port, backlog=1000)
-        imap = await asyncio.start_server(self._serve_imap, HOST, self.imap_port, backlog=1000)
+        smtp = await asyncio.start_server(self._serve_smtp, self.host, self.port, backlog=1000)
+        imap = await asyncio.start_server(self._serve_imap, self.host, self.imap_port, backlog=1000)
         self.port, self.imap_port = smtp.sockets[0].getsockname()[1], imap.sockets[0].getsockname()[1]
         self._servers = [smtp, imap]
 

@@ -114,3 +114,25 @@ def test_wrong_port_of_some_does_not_slow_the_others() -> None:
     beside = run_without_waiting(run())
     assert beside.outcomes() == {Code.OK: 100, Code.CONNECTION_TIMEOUT: 100}
     assert seconds_of_good(beside) <= 20 + 1.2 * alone
+
+
+def test_crowd_of_names_of_one_machine_does_not_hold_up_who_comes_behind_them() -> None:
+    """Each of 1,000 domains has a name of its own for one small server; in the file, another host's rows come last."""
+    alone = seconds_of_good(drain([(100, Policed())], slots=100))
+    crowded, free = Policed(most_connections=10), Policed(host="127.0.0.4")
+
+    async def run() -> Drain:
+        async with policing(crowded), policing(free):
+            rows = [mailbox(n, crowded.port, pace_key=f"customer{n}.example") for n in range(1, 1001)]
+            rows += [mailbox(n, free.port, host="127.0.0.4") for n in range(1001, 1101)]
+            drained = Drain(rows, slots=100)
+            await drained.run()
+            return drained
+
+    drained = run_without_waiting(run())
+    assert drained.failures_of_good() == []
+    assert drained.seconds <= 1.3 * 1000 * crowded.login_seconds / 10
+    behind = max(row.ended_after for row in drained.rows[1000:])
+    assert behind <= 1.2 * alone + 3
+    put_off = sum(row.claimed.put_off_count for row in drained.rows)
+    assert put_off <= 3 * len(drained.rows)

@@ -72,9 +72,37 @@ async def test_who_waits_is_let_in_as_soon_as_somebody_leaves() -> None:
             running -= 1
 
     began_at = asyncio.get_running_loop().time()
-    await asyncio.gather(*(check() for _ in range(60)))
+    for _ in range(5):
+        await asyncio.gather(*(check() for _ in range(2 + START_LIMIT)))
     assert most == 2
     assert asyncio.get_running_loop().time() - began_at < 2
+
+
+async def test_crowd_is_sent_away_at_once_and_has_room_in_its_order() -> None:
+    clock = Clock()
+    pace = Pace({DOOR: 2}, now=clock)
+
+    async def knock(number: int) -> None:
+        async with pace.turn(DOOR, SMTP, pace_key=f"k{number}", seconds=60):
+            pass
+
+    async with AsyncExitStack() as stack:
+        for number in range(2):
+            await stack.enter_async_context(pace.turn(DOOR, SMTP, pace_key=f"in{number}"))
+        patient = [asyncio.create_task(knock(100 + number)) for number in range(START_LIMIT)]
+        await asyncio.sleep(0)
+        for number in range(5):
+            with pytest.raises(NoTurn):
+                await knock(number)
+    await asyncio.gather(*patient)
+    assert {key for key, room in pace.rooms().items() if room} == {"k0", "k1"}
+    await knock(0)
+    assert {key for key, room in pace.rooms().items() if room} == {"k1", "k2"}
+    clock.now += 3
+    assert {key for key, room in pace.rooms().items() if room} == {"k3", "k4"}
+    clock.now += 3
+    pace.rooms()
+    assert set(pace.rooms().values()) == {2}
 
 
 async def test_cancelled_waiting_leaves_no_trace() -> None:
