@@ -43,6 +43,9 @@ MOST_STRAYS: Final = 5
 SILENCES_BEFORE_SHUT: Final = 8
 FIRST_PROBE_SECONDS: Final = 15.0
 LONGEST_PROBE_SECONDS: Final = 120.0
+LONGEST_LOOK_SECONDS: Final = 30.0
+"""Between looks at a host that is silent: it takes no offence, and who mended it wants to see it work."""
+
 IDLE_SECONDS: Final = 300.0
 STRANGER_SECONDS: Final = 150.0
 """How long a host is waited for that has never answered: as long as one of its rows would be tried."""
@@ -302,7 +305,8 @@ class Gate:
     def _postpone_probe(self, now: float) -> None:
         if now >= self.opens_at:
             shut_for = now - self.shut_at
-            self.opens_at = now + min(max(FIRST_PROBE_SECONDS, shut_for * 0.15), LONGEST_PROBE_SECONDS)
+            longest = LONGEST_PROBE_SECONDS if self.shut is Code.IP_BLOCKED else LONGEST_LOOK_SECONDS
+            self.opens_at = now + min(max(FIRST_PROBE_SECONDS, shut_for * 0.15), longest)
 
     def _back_off(self, now: float) -> None:
         if now < self.opens_at:

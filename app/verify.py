@@ -40,7 +40,8 @@ CORRECTION_TURN_SECONDS: Final = 30.0
 """How long a correction waits for its turn: what was dialled before is worth more than a slot."""
 
 _LEFT_ALONE: Final = {
-    Code.IP_BLOCKED: "The host began to refuse our address, after several failed logins of other mailboxes.",
+    Code.IP_BLOCKED: "The host began to refuse our address after several failed logins of other mailboxes, and has not "
+    "judged this one's password.",
 }
 _UNANSWERED: Final = "The host has taken none of the logins that were tried there for a while, so this one was spared."
 _REFUSES_US: Final = frozenset(

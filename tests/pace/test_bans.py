@@ -74,6 +74,15 @@ def test_probes_become_rarer_while_a_host_is_shut() -> None:
     assert (waits[0], waits[-1]) == (FIRST_PROBE_SECONDS, 120)
 
 
+def test_silent_host_is_looked_at_twice_a_minute_at_least() -> None:
+    gate = Gate()
+    end(gate, Code.CONNECTION_TIMEOUT, 1, times=SILENCES_BEFORE_SHUT)
+    for _ in range(40):
+        now = gate.opens_at
+        end(gate, Code.CONNECTION_TIMEOUT, now)
+        assert gate.opens_at - now <= 30
+
+
 def test_answer_to_what_began_before_the_ban_does_not_lift_it() -> None:
     gate = banned(0)
     gate.in_use += 1
