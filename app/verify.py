@@ -34,8 +34,6 @@ from app.model import (
 from app.pace import TURN_SECONDS, NoTurn, Pace
 from app.verdict import Progress, RowVerdict, SideVerdict, join, judge, not_dialled
 
-__all__ = ["Kit", "Progress", "RowTask", "RowVerdict", "SideVerdict", "verify_row"]
-
 CORRECTION_TURN_SECONDS: Final = 30.0
 """How long a correction waits for its turn: what was dialled before is worth more than a slot."""
 

@@ -17,7 +17,8 @@ from app.model import Protocol, Save, Secrets, SideResult
 from app.seal import Sealer, SealError, account_binding, row_binding
 from app.store.checks import ClaimedRow, RowRecord
 from app.store.requests import RequestRecord
-from app.verify import Progress, RowTask, RowVerdict, SideVerdict, verify_row
+from app.verdict import Progress, RowVerdict, SideVerdict
+from app.verify import RowTask, verify_row
 from jobs.context import WorkerContext
 from jobs.decide import Terms, decide, hand_back, interrupted_result, is_interrupted, is_kept, make_account
 

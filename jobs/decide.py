@@ -10,7 +10,7 @@ from app.diagnose.retry import MOST_LOGINS, MOST_UNANSWERED, next_attempt_at
 from app.model import Fault, Outcome, Protocol, RowState, Save, Secrets, Side, SideResult, SideStatus
 from app.store.accounts import KeptAccount
 from app.store.checks import ClaimedRow, RowRecord
-from app.verify import Progress, RowVerdict, SideVerdict
+from app.verdict import Progress, RowVerdict, SideVerdict
 
 
 @dataclass(frozen=True, slots=True)

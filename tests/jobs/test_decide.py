@@ -11,7 +11,7 @@ import pytest
 from app.codes import Code
 from app.model import Encryption, Fault, Outcome, Protocol, RowState, Save, Secret, Secrets, Side, SideResult
 from app.store.checks import ClaimedRow
-from app.verify import Progress, RowVerdict, SideVerdict
+from app.verdict import Progress, RowVerdict, SideVerdict
 from jobs.decide import (
     Terms,
     account_status,
