@@ -8,18 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.codes import Code
+from app.complete import complete_side
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
-from app.intake.address import organisation_of, split_domain
+from app.intake.address import organisation_of
 from app.intake.candidates import describe_corrections, list_corrections
-from app.intake.encryption import USUAL_PORTS, parse_encryption
 from app.intake.policy import judge_before_dialling
 from app.intake.presets import Preset, find_preset, find_preset_by_host
 from app.login.check import Tools, check_login
-from app.login.discover import Found, discover
 from app.login.resolve import ResolveError
 from app.model import (
     Checked,
-    Encryption,
     Failure,
     FailureKind,
     Login,
@@ -28,7 +26,6 @@ from app.model import (
     Secrets,
     Server,
     Side,
-    Source,
     Stage,
 )
 from app.pace import TURN_SECONDS, NoTurn, Pace
@@ -138,7 +135,7 @@ async def _check_side(errand: _Errand) -> SideVerdict:
         ours = Failure(FailureKind.OURS, Stage.AUTH, detail="the credential could not be opened")
         return errand.judge(ours, Diagnosis(Code.INTERRUPTED, "seal"))
     try:
-        side = await _complete(protocol, side, errand.kit)
+        side = await complete_side(protocol, side, errand.kit.tools)
     except ResolveError:
         unknown = Failure(FailureKind.NAME_TEMPORARY, Stage.RESOLVE, detail="the name servers could not say")
         return errand.judge(unknown, Diagnosis(Code.CONNECTION_TIMEOUT, "discovery", unknown.detail))
@@ -281,36 +278,3 @@ def _add_resolve_ms(checked: Checked, milliseconds: int) -> Checked:
         return checked
     whole = timings | {Stage.RESOLVE.value: timings.get(Stage.RESOLVE.value, 0) + milliseconds}
     return replace(checked, trace=replace(checked.trace, timings=whole))
-
-
-async def _complete(protocol: Protocol, side: Side, kit: Kit) -> Side:
-    """Find what the row leaves out: host by discovery, port and encryption by what is usual.
-
-    Raises:
-        ResolveError: the name servers could not say.
-    """
-    sources = dict(side.sources)
-    host, port, encryption = side.host, side.port, side.encryption
-    if not host:
-        found = await discover(split_domain(side.address)[1], protocol, kit.tools)
-        if not found:
-            return side
-        best = _choose(found, side)
-        host, sources["host"] = best.server.host, best.source
-        if not port and encryption in {None, best.server.encryption}:
-            port, sources["port"] = best.server.port, best.source
-        if encryption is None and port == best.server.port:
-            encryption, sources["encryption"] = best.server.encryption, best.source
-    if encryption is None:
-        encryption, sources["encryption"] = parse_encryption("", port) or Encryption.SSL, Source.USUAL
-    if not port:
-        port, sources["port"] = USUAL_PORTS[protocol, encryption], Source.USUAL
-    return replace(side, host=host, port=port, encryption=encryption, sources=sources)
-
-
-def _choose(found: list[Found], side: Side) -> Found:
-    """Return the first server that is as the row says, as far as the row says anything; else the first."""
-    for one in found:
-        if side.port in {0, one.server.port} and side.encryption in {None, one.server.encryption}:
-            return one
-    return found[0]
