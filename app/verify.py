@@ -126,23 +126,36 @@ async def _verify_side(
 
 
 async def _check_side(errand: _Errand) -> SideVerdict:
-    task, protocol, side = errand.task, errand.protocol, errand.side
-    refusal = judge_before_dialling(task.provider, protocol, host=side.host, is_token=errand.is_token)
-    if refusal is not None:
-        diagnosis = Diagnosis(Code(refusal.code), refusal.rule, refusal.note)
-        return judge(task.provider, side, not_dialled(protocol, side), diagnosis)
+    refused = _judge_beforehand(errand)
+    if refused is not None:
+        return refused
     if not errand.secret:
         ours = Failure(FailureKind.OURS, Stage.AUTH, detail="the credential could not be opened")
         return errand.judge(ours, Diagnosis(Code.INTERRUPTED, "seal"))
     try:
-        side = await complete_side(protocol, side, errand.kit.tools)
+        side = await complete_side(errand.protocol, errand.side, errand.kit.tools)
     except ResolveError:
         unknown = Failure(FailureKind.NAME_TEMPORARY, Stage.RESOLVE, detail="the name servers could not say")
         return errand.judge(unknown, Diagnosis(Code.CONNECTION_TIMEOUT, "discovery", unknown.detail))
     if not side.host or side.encryption is None:
         missing = Failure(FailureKind.NAME_NOT_FOUND, Stage.RESOLVE, detail="no settings were found for the domain")
         return errand.judge(missing, Diagnosis(Code.DNS_NOT_FOUND, "discovery", missing.detail))
-    return await _walk(replace(errand, side=side))
+    preset = find_preset_by_host(side.host)
+    if preset is not None and not errand.task.provider:
+        # Only now it is known who runs the service.
+        errand = replace(errand, task=replace(errand.task, provider=preset.slug))
+    errand = replace(errand, side=side)
+    return _judge_beforehand(errand) or await _walk(errand)
+
+
+def _judge_beforehand(errand: _Errand) -> SideVerdict | None:
+    """Return the verdict of a login that cannot work where it would be made; None: it may."""
+    provider, side = errand.task.provider, errand.side
+    refusal = judge_before_dialling(provider, errand.protocol, host=side.host, is_token=errand.is_token)
+    if refusal is None:
+        return None
+    diagnosis = Diagnosis(Code(refusal.code), refusal.rule, refusal.note)
+    return judge(provider, side, not_dialled(errand.protocol, side), diagnosis)
 
 
 async def _walk(errand: _Errand) -> SideVerdict:

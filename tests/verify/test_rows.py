@@ -71,6 +71,19 @@ async def test_what_cannot_work_is_told_before_anything_is_dialled(
     assert dialled == []
 
 
+@pytest.mark.parametrize("host", ["", "outlook.office365.com"])
+async def test_what_cannot_work_at_who_turns_out_to_run_the_service_is_told_too(host: str) -> None:
+    script = {"example.com MX": "0 example-com.mail.protection.outlook.com."}
+    given = side(Server(host, 993, SSL)) if host else side()
+    async with open_kit(script) as (kit, names):
+        with watch_dials() as dialled:
+            verdict = sure((await verify_row(row(None, given), kit)).imap)
+    assert verdict.result.code == Code.OAUTH_REQUIRED
+    assert verdict.result.rule == "policy:microsoft365"
+    assert verdict.result.host == "outlook.office365.com"
+    assert set(dialled) <= {names.where}
+
+
 async def test_both_sides_are_checked_side_by_side() -> None:
     slow = 0.3
 
