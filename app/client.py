@@ -215,6 +215,8 @@ def _refusal(status: int, body: bytes, base_url: str) -> ClientError:
         if isinstance(entry, dict):
             row = f"row {entry.get('row')}, " if entry.get("row") else ""
             field = f"{entry.get('field')}: " if entry.get("field") else ""
+            if not row and entry.get("message") == detail:
+                continue  # said already
             words += f"\n  {row}{field}{clean_text(str(entry.get('message', '')), limit=300)}"
     if status == 401:
         words += " Set BULK_CONNECT_API_KEY, or make a key: bulk-connect keys create --workspace NAME"

@@ -1,4 +1,4 @@
-"""I/O: the commands that are clients of a running service: connect, status, report, accounts, reconnect."""
+"""I/O: the commands that are clients of a running service: connect, status, report."""
 
 import json
 import sys
@@ -71,7 +71,7 @@ def connect_command(
     async def work(client: Client) -> int:
         accepted = await client.connect(rows, options, uuid.uuid4().hex)
         if not (wait or report):
-            return _tell_accepted(accepted, as_json)
+            return tell_accepted(accepted, as_json)
         return await follow(client, str(accepted["requestId"]), report, as_json=as_json)
 
     return call(url, key, work)
@@ -89,7 +89,7 @@ def status_command(request_id: str, wait: bool, url: str, key: str, as_json: boo
             return await follow(client, request_id, None, as_json=as_json)
         status = await client.status(request_id)
         if as_json:
-            _print_json(status)
+            print_json(status)
         else:
             click.echo(f"{status.get('status')}, {status.get('progress', 0)} %. {screen.summary(status['counts'])}")
             if status.get("errorSummary"):
@@ -115,7 +115,7 @@ def report_command(request_id: str, out: Path | None, outcome: str, url: str, ke
     async def work(client: Client) -> int:
         text = await client.save_report(request_id, out, outcome)
         if as_json:
-            _print_json({"report": str(out)} if out else {"rows": screen.read_report(text)})
+            print_json({"report": str(out)} if out else {"rows": screen.read_report(text)})
         elif out:
             click.echo(f"The report is in {out}")
         else:
@@ -136,7 +136,7 @@ async def follow(client: Client, request_id: str, report: Path | None, *, as_jso
     if as_json:
         if report:
             await client.save_report(request_id, report)
-        _print_json({**status, **({"reportFile": str(report)} if report else {})})
+        print_json({**status, **({"reportFile": str(report)} if report else {})})
         return screen.exit_code(counts)
     await show_outcomes(client, status)
     if report:
@@ -178,9 +178,10 @@ def call(url: str, key: str, work: Callable[[Client], Awaitable[T]]) -> T:
         raise CommandError(str(error), error.exit_code) from None
 
 
-def _tell_accepted(accepted: Json, as_json: bool) -> int:
+def tell_accepted(accepted: Json, as_json: bool) -> int:
+    """Print what was answered at once. Returns the exit code."""
     if as_json:
-        _print_json(accepted)
+        print_json(accepted)
         return 0
     request_id = accepted.get("requestId")
     click.echo(f"Request {request_id}: {accepted.get('accepted')} of {accepted.get('total')} rows accepted.")
@@ -196,5 +197,6 @@ def _first(entries: Sequence[Json] | None) -> Sequence[Json]:
     return (entries or [])[:10]
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
+    """Print for scripts."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -38,6 +38,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "connect": "app.cli.remote",
     "status": "app.cli.remote",
     "report": "app.cli.remote",
+    "accounts": "app.cli.accounts",
+    "reconnect": "app.cli.accounts",
     "check": "app.cli.check",
     "explain": "app.cli.explain",
 }
