@@ -8,6 +8,7 @@ dies, that ends it too, and `up` lays the ground anew.
 import asyncio
 import contextlib
 import ctypes
+import errno
 import signal
 import socket
 import sys
@@ -170,18 +171,23 @@ def base_url(settings: Settings) -> str:
     return f"http://{shown}:{settings.port}"
 
 
-def pick_port(host: str) -> int:
-    """Return a port of `host` that is free now; another may take it before we do.
+def pick_port(host: str, port: int = 0) -> int:
+    """Return `port` of `host`, where it is free now, or for 0 any free one; another may take it before we do.
 
     Raises:
-        StartError: `host` is none of this machine's.
+        StartError: the port is taken, or `host` is none of this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((host, 0))
+            # As the API does: connections that were closed a moment ago do not hold the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
             return int(probe.getsockname()[1])
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            words = f"Port {port} of {host} is taken: stop what listens there, or choose another with --port."
+            raise StartError(words) from None
         raise StartError(f"Cannot listen on {host}: {error.strerror}.", 2) from None
 
 

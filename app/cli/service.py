@@ -29,7 +29,8 @@ def up_command(host: str | None, port: int | None, workers: int | None, data_dir
     """
     settings = read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
     if settings.port == 0:
-        settings = replace(settings, port=supervise.pick_port(settings.host))
+        with plain_errors():
+            settings = replace(settings, port=supervise.pick_port(settings.host))
     log.set_up(settings.log_format, settings.log_level, process="up")
     while True:
         with plain_errors(), standing(settings) as ground:
@@ -51,6 +52,7 @@ async def _up(ground: Ground) -> None:
     link = await connect(settings.database_url)
     has_keys = bool(await list_api_keys(link))
     await link.close()
+    supervise.pick_port(settings.host, settings.port)  # else whoever has it would be taken for our own API
     workers = settings.workers or count_cores()
     died = ground.servers.revive if ground.servers is not None else lambda: ""
     service = supervise.make_service(settings, ground.environ(environ()), workers, died)

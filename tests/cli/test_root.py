@@ -124,3 +124,9 @@ def test_a_defect_is_one_line_and_quotes_nothing() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("bulk-connect: this is a defect: KeyError: ***")
     assert done.stderr.count("\n") == 1
+
+
+def test_up_says_plainly_that_it_cannot_listen(command: Command) -> None:
+    ended = command("up", "--host", "192.0.2.1", "--port", "0")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("bulk-connect: Cannot listen on 192.0.2.1")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -186,6 +187,14 @@ def test_where_the_api_is_reached(host: str, url: str) -> None:
 def test_a_host_of_another_machine_cannot_be_listened_on() -> None:
     with pytest.raises(supervise.StartError, match="Cannot listen on"):
         supervise.pick_port("192.0.2.1")
+
+
+def test_a_port_that_another_listens_on_is_refused_by_its_number() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(supervise.StartError, match=f"Port {port} of 127.0.0.1 is taken"):
+            supervise.pick_port("127.0.0.1", port)
+    assert supervise.pick_port("127.0.0.1", port) == port
 
 
 def test_a_service_has_one_api_and_its_workers() -> None:
