@@ -13,7 +13,7 @@ from app.cli import screen
 from app.cli.direct import DirectRow, check_rows, count, open_rows, render_report
 from app.cli.files import read_rows
 from app.cli.root import EXIT_USAGE, CommandError, read_settings, run_async
-from app.model import Encryption, SideResult
+from app.model import Encryption, SideResult, Stage
 from app.report.payload import render_row
 
 Json = dict[str, Any]
@@ -154,10 +154,14 @@ def _show(rows: Sequence[DirectRow], text: str, *, is_single: bool, as_json: boo
     page.print(f"\n{screen.summary(count(rows))}")
 
 
+_BEFORE_ANY_REPLY: Final = frozenset({Stage.RESOLVE, Stage.CONNECT, Stage.TLS})
+
+
 def _describe(side: SideResult) -> str:
     where = f"{side.host}:{side.port} {side.encryption or ''}".strip()
     took = sum(side.timings.values())
     lines = [f"{side.protocol.upper()}  {side.code}  ({where}, {took} ms)"]
     lines += [f"      {entry.field}: {entry.given} -> {entry.used}: {entry.reason}" for entry in side.corrections]
-    lines += [f"      {text}" for text in (side.remedy, f"the server said: {side.reply}" if side.reply else "") if text]
+    speaker = "" if side.stage in _BEFORE_ANY_REPLY else "the server said: "
+    lines += [f"      {text}" for text in (side.remedy, f"{speaker}{side.reply}" if side.reply else "") if text]
     return "\n".join(lines)

@@ -186,7 +186,9 @@ def tell_accepted(accepted: Json, as_json: bool) -> int:
     request_id = accepted.get("requestId")
     click.echo(f"Request {request_id}: {accepted.get('accepted')} of {accepted.get('total')} rows accepted.")
     for entry in _first(accepted.get("rejections")):
-        click.echo(f"  row {entry.get('row')}, {entry.get('field')}: {entry.get('message')}")
+        field, message = str(entry.get("field") or ""), str(entry.get("message"))
+        where = f", {field}" if field and not message.startswith(field) else ""
+        click.echo(f"  row {entry.get('row')}{where}: {message}")
     if accepted.get("ignoredColumns"):
         click.echo(f"  columns carried along, not understood: {', '.join(accepted['ignoredColumns'])}")
     click.echo(f"Follow it: bulk-connect status {request_id} --wait")

@@ -77,7 +77,7 @@ async def test_connect_answers_with_the_request_id(stub: Stub, file: Path) -> No
     ended = await call(stub, "connect", str(file))
     assert ended.code == 0
     assert "Request r1: 2 of 3 rows accepted." in ended.out
-    assert "row 3, smtpPort" in ended.out
+    assert "row 3: smtpPort must be a port." in ended.out
     assert "colour" in ended.out
     assert "bulk-connect status r1 --wait" in ended.out
     assert stub.asked[0][1] == f"{CONNECT}?name=spring.csv"
