@@ -269,3 +269,25 @@ async def test_host_that_does_not_exist_is_told_of_both_sides() -> None:
         assert (sure(verdict).result.code, sure(verdict).result.stage) == (Code.DNS_NOT_FOUND, Stage.RESOLVE)
         assert sure(verdict).result.attempts == 1
     assert names.asked["mail.exmaple.com A"] == 1
+
+
+@pytest.mark.parametrize(
+    ("listed", "warning"),
+    [
+        (b'* LIST () "/" INBOX\r\n', "all_mail_hidden"),
+        (b'* LIST () "/" INBOX\r\n* LIST (\\All) "/" "[Gmail]/All Mail"\r\n', ""),
+    ],
+    ids=["hidden", "shown"],
+)
+async def test_a_gmail_that_hides_all_mail_is_connected_with_a_warning(listed: bytes, warning: str) -> None:
+    steps: list[Step] = [
+        *(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN X-GM-EXT-1] Gimap ready\r\n", "AUTHENTICATE PLAIN"),
+        *(b"TAG OK authenticated (Success)\r\n", "LIST", listed + b"TAG OK Success\r\n", "EXAMINE"),
+        *(b"* 3 EXISTS\r\nTAG OK [READ-ONLY] INBOX selected. (Success)\r\n", "LOGOUT", b"* BYE\r\nTAG OK bye\r\n"),
+    ]
+    async with serve(steps) as server, open_kit({}) as (kit, _):
+        task = row(None, side(Server("127.0.0.1", server.port, NONE)), provider="gmail", password="abcdefghijklmnop")
+        verdict = sure((await verify_row(task, kit)).imap)
+    assert (verdict.result.status, verdict.result.code) == (SideStatus.OK, "ok")
+    assert verdict.result.warning == warning
+    assert bool(verdict.result.remedy) == bool(warning)
