@@ -13,7 +13,7 @@ from app.api.connect import JSON
 from app.api.context import API, CALLER, locate_status
 from app.api.idempotency import REPLAYED, read_idempotency_key
 from app.api.parameters import read_options, read_query
-from app.api.problem import Problem, faults_of
+from app.api.problem import Fault, Problem
 from app.intake.row import read_row
 from app.model import Correction, RowError
 from app.report.payload import render_single
@@ -34,7 +34,8 @@ async def connect_one(http: web.Request) -> web.Response:
     row = read_row(_read_account(body), 1)
     if row.errors:
         words = " ".join(error.message for error in row.errors)
-        raise Problem(422, "invalid-rows", words, faults=faults_of(row.errors))
+        faults = [Fault(error.field, error.code, error.message) for error in row.errors]
+        raise Problem(422, "invalid-rows", words, faults=faults)
     workspace_id = http[CALLER].workspace_id
     order = Order(options, [row], list(row.extra), read_idempotency_key(http, body), kind="single")
     made, is_replayed = await store_order(api, workspace_id, order, lambda *_: b"")

@@ -71,6 +71,7 @@ async def test_a_bad_row_is_refused_by_field(service: Service) -> None:
     answer = await service.post(PATH, row(smtpPort=0))
     assert (answer.status, answer.problem) == (422, "invalid-rows")
     (error,) = answer.json["errors"]
+    assert (error["pointer"], "row" in error) == (f"#/{error['field']}", False)
     assert (error["field"], error["code"]) == ("smtpPort", "range")
     assert (await service.get(CONNECT)).payload["total"] == 0
 
