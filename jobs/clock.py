@@ -21,8 +21,10 @@ _LOG: Final = structlog.get_logger()
 
 async def beat_heart(worker: WorkerContext) -> None:
     """Say that this worker lives; after a gap in which it may have been taken for dead, let go of what it lost."""
-    await beat(worker.heart, worker.id, socket.gethostname(), os.getpid(), worker.settings.check_concurrency)
-    if worker.note_beat(time.monotonic()):
+    async with worker.beating:
+        await beat(worker.heart, worker.id, socket.gethostname(), os.getpid(), worker.settings.check_concurrency)
+        is_gap = worker.note_beat(time.monotonic())
+    if is_gap:
         await let_go(worker)
     worker.metrics.count_hosts(worker.kit.pace.count_states())
 

@@ -25,8 +25,8 @@ class WorkerContext:
 
     `heart`: a connection for its beat alone, which must not wait for one. `checks`: the checks in flight, each with
     its row; `ends`: set when one of that request has ended. `draining`: the requests it claims rows of, with the drain.
-    `claims`: when each claim that has not come back began. `beats_since`: since when its heart beats without a gap.
-    `writing`: reports that it writes.
+    `claims`: when each claim that has not come back began. `beating`: held while it beats, or judges who does not;
+    `beats_since`: since when its heart beats without a gap. `writing`: reports that it writes.
     """
 
     id: UUID
@@ -47,6 +47,7 @@ class WorkerContext:
     drains: set[asyncio.Task[None]] = field(default_factory=set)
     writing: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
     claims: dict[object, float] = field(default_factory=dict)
+    beating: asyncio.Lock = field(default_factory=asyncio.Lock)
     beats_since: float | None = None
     beat_at: float = 0.0
 
@@ -78,4 +79,5 @@ class WorkerContext:
 
     def may_bury(self, now: float) -> bool:
         """Tell whether silence of others is their own: PostgreSQL has been there all the while."""
-        return self.beats_since is not None and now - self.beats_since >= self.settings.worker_timeout_seconds
+        timeout = self.settings.worker_timeout_seconds
+        return self.beats_since is not None and now - self.beats_since >= timeout and now - self.beat_at <= timeout / 2

@@ -34,10 +34,7 @@ UNHEARD_SECONDS: Final = 10.0
 async def sweep(worker: WorkerContext) -> None:
     """Bury the dead, free their rows, mend what is written of this worker itself."""
     now = time.monotonic()
-    if worker.may_bury(now):
-        buried = await bury_workers(worker.db, timedelta(seconds=worker.settings.worker_timeout_seconds))
-        if buried:
-            _LOG.warning("sweep.buried", workers=len(buried))
+    await _bury(worker)
     freed = await free_rows(worker.db)
     if freed:
         _LOG.warning("sweep.freed", rows=freed)
@@ -52,6 +49,17 @@ async def find_work(worker: WorkerContext) -> tuple[list[UUID], list[UUID]]:
     """Return requests that this worker could drain, and reports that nobody writes."""
     drains = await list_requests_to_drain(worker.db, worker.id)
     return drains, await list_reports_to_write(worker.db, timedelta(seconds=UNHEARD_SECONDS))
+
+
+async def _bury(worker: WorkerContext) -> None:
+    # No beat may come in between: one after an outage would make this worker look steady, and the others dead.
+    async with worker.beating:
+        if not worker.may_bury(time.monotonic()):
+            return
+        silence = timedelta(seconds=worker.settings.worker_timeout_seconds)
+        buried = await bury_workers(worker.heart, worker.id, silence)
+    if buried:
+        _LOG.warning("sweep.buried", workers=len(buried))
 
 
 async def _free_lost(worker: WorkerContext, now: float) -> None:

@@ -27,9 +27,12 @@ async def beat(db: Database, worker_id: UUID, host: str, pid: int, slots: int) -
     await _BEAT.run(db, worker_id, host, pid, slots)
 
 
-async def bury_workers(db: Database, silence: timedelta) -> list[UUID]:
-    """Forget workers that have been silent for longer than `silence`."""
-    return [record["id"] for record in await _BURY_WORKERS.many(db, silence)]
+async def bury_workers(db: Database, worker_id: UUID, silence: timedelta) -> list[UUID]:
+    """Forget workers that have been silent for longer than `silence`; `worker_id`: who says so, and has beaten lately.
+
+    After PostgreSQL was away all look silent, whoever asks among them: nobody is forgotten then.
+    """
+    return [record["id"] for record in await _BURY_WORKERS.many(db, worker_id, silence)]
 
 
 async def start_drain(db: Database, request_id: UUID, worker_id: UUID) -> tuple[bool, int]:

@@ -5,9 +5,11 @@ INSERT INTO workers (id, host, pid, slots) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET beat_at = now();
 
 -- name: bury_workers :many
--- Forget workers that have been silent for too long; their drains go with them.
--- params: silence interval
-DELETE FROM workers WHERE beat_at < now() - $1::interval RETURNING id;
+-- Forget workers that have been silent for too long, by the word of one that has not; their drains go with them.
+-- params: id uuid, silence interval
+DELETE FROM workers WHERE beat_at < now() - $2::interval
+    AND EXISTS (SELECT FROM workers w WHERE w.id = $1 AND w.beat_at > now() - $2 / 2)
+RETURNING id;
 
 -- name: end_drain :exec
 -- A worker claims no more rows of a request.

@@ -10,6 +10,7 @@ from app.model import Counts
 from app.store.db import new_id
 from app.store.requests import cancel_request
 from app.store.workers import beat, start_drain
+from jobs.clock import beat_heart
 from jobs.drain_request import drain_request
 from jobs.sweep import find_work, purge, sweep
 from jobs.write_report import write_report
@@ -82,9 +83,27 @@ async def test_a_gap_in_the_beats_begins_the_count_anew(space: Space, hands: Hir
         one.worker.note_beat(now)
     assert not one.worker.may_bury(109.9)
     assert one.worker.may_bury(110.0)
-    one.worker.note_beat(116.0)
+    assert not one.worker.may_bury(115.1)  # its own heart is silent
+    for now in (116.0, 120.0, 124.0):
+        one.worker.note_beat(now)
     assert not one.worker.may_bury(125.9)
     assert one.worker.may_bury(126.0)
+
+
+async def test_nobody_is_buried_before_the_first_beat_after_an_outage(space: Space, hands: Hire) -> None:
+    """PostgreSQL is back and the sweep comes before the heart: all look dead in it, the sweeping worker too."""
+    request_id = await space.add(make_rows(1))
+    away = await silent_worker(space)
+    await space.claim(request_id, away)
+    one: Hands = await hands()
+    make_steady(one)
+    await space.db.execute("UPDATE workers SET beat_at = now() - interval '30 seconds'")
+    await sweep(one.worker)
+    assert (await space.row(request_id))["state"] == "checking"
+    assert await space.db.fetchval("SELECT count(*) FROM workers") == 2
+    await beat_heart(one.worker)
+    await sweep(one.worker)
+    assert (await space.row(request_id))["state"] == "queued"
 
 
 async def test_rows_whose_claim_was_never_answered_go_back(space: Space, servers: Counting, hands: Hire) -> None:

@@ -45,7 +45,10 @@ async def hire(space: Space) -> UUID:
 async def kill(space: Space, worker: UUID) -> None:
     """Let a worker fall silent, and the sweep find it."""
     await space.db.execute("UPDATE workers SET beat_at = now() - interval '11 seconds' WHERE id = $1", worker)
-    assert await bury_workers(space.db, SILENCE) == [worker]
+    assert await bury_workers(space.db, worker, SILENCE) == [], "the dead bury nobody"
+    witness = await hire(space)
+    assert await bury_workers(space.db, witness, SILENCE) == [worker]
+    await leave_worker(space.db, witness)
 
 
 async def test_rows_of_a_dead_worker_go_back_and_their_logins_stay_counted(space: Space) -> None:
@@ -110,7 +113,7 @@ async def test_a_worker_that_beats_keeps_its_rows(space: Space) -> None:
     worker = await hire(space)
     await space.claim(request_id, worker)
     await space.db.execute("UPDATE workers SET beat_at = now() - interval '9 seconds'")
-    assert await bury_workers(space.db, SILENCE) == []
+    assert await bury_workers(space.db, await hire(space), SILENCE) == []
     assert await free_rows(space.db) == 0
     await beat(space.db, worker, "host", 1, 200)
     age = await space.db.fetchval("SELECT now() - beat_at FROM workers WHERE id = $1", worker)
