@@ -33,7 +33,10 @@ REFUSALS_BEFORE_CARE: Final = 5
 REFUSALS_BEFORE_BAN: Final = 3
 """After so many refused logins, a host that refuses connections is taken to have banned us; fail2ban's own is five."""
 
-CARE_SECONDS: Final = 3.0
+CARE_SECONDS: Final = 1.0
+CAREFUL_LIMIT: Final = 5.0
+"""Checks at a time where some logins were refused lately and others were not."""
+
 FUSE_SECONDS: Final = 600.0
 """How long hosts remember refused logins; fail2ban's own default for both its window and its ban."""
 
@@ -91,6 +94,7 @@ class Gate:
     _burst_at: float = -MINUTE
     _burst_limit: float = START_LIMIT
     _streak: int = 0
+    _refused: int = 0
     _is_probed: bool = False
     _silences: int = 0
     _fuse: int = 0
@@ -223,7 +227,7 @@ class Gate:
             self.limit, self.opens_at = 2.0, min(self.opens_at, now)
 
     def _grow(self, now: float) -> None:
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pause, self._refused = FIRST_PAUSE_SECONDS, 0
         if now - self._ceiling_at > self._hold and self.ceiling < MOST and self.limit >= self.ceiling:
             self.ceiling, self._ceiling_at = self.ceiling + max(1.0, self.ceiling / 10), now
         # One more for each good end at first; later two more a round.
@@ -237,10 +241,13 @@ class Gate:
             self._fuse += 1  # it was on its way when the ban began
         if self.is_big or self.shut:
             return
-        lately = self.count_refusals(now, MINUTE)
-        if lately >= REFUSALS_BEFORE_CARE:
+        self._refused += 1
+        if self._refused >= REFUSALS_BEFORE_CARE:
+            # Nobody gets in: this looks like a search for passwords, to the host and to us.
             self.limit = max(2.0, min(self.limit, START_LIMIT) / 2)
-            self.opens_at = max(self.opens_at, now + min(lately / REFUSALS_BEFORE_CARE, CARE_SECONDS))
+            self.opens_at = max(self.opens_at, now + min(self._refused / REFUSALS_BEFORE_CARE, CARE_SECONDS))
+        elif self.count_refusals(now, MINUTE) >= REFUSALS_BEFORE_CARE:
+            self.limit = max(min(CAREFUL_LIMIT, self.limit), self.limit / 2)
         spare = max(REFUSALS_BEFORE_BAN, self._fuse - 2)
         if self._fuse and self.count_refusals(now, FUSE_SECONDS) >= spare:
             # It banned us after so many once; wait until it has forgotten some.

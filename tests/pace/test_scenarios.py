@@ -73,3 +73,13 @@ def test_both_protocols_count_for_one_ban(ban: Ban) -> None:
     assert server.said["no"] == failed_logins
     # Four in ten minutes are borne; some are held back for what is in flight.
     assert drained.seconds <= 2 * failed_logins / 4 * server.ban_seconds
+
+
+@pytest.mark.parametrize(("every", "most_seconds"), [(10, 10), (1, 300)])
+def test_wrong_passwords_slow_a_small_host_but_do_not_stop_it(every: int, most_seconds: float) -> None:
+    """Every tenth is wrong, or all of them are."""
+    quick = drain(Policed(login_seconds=0.1), [RIGHT] * 200).seconds
+    passwords = [RIGHT if number % every else "wrong" for number in range(200)]
+    drained = drain(Policed(login_seconds=0.1), passwords)
+    assert drained.failures_of_good() == []
+    assert quick < drained.seconds <= most_seconds
