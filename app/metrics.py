@@ -68,11 +68,15 @@ class Metrics:
 
 
 async def serve_metrics(
-    metrics: Metrics, address: str, describe_pace: Callable[[], Sequence[Mapping[str, object]]] = tuple
+    metrics: Metrics,
+    address: str,
+    describe_pace: Callable[[], Sequence[Mapping[str, object]]] = tuple,
+    describe_work: Callable[[], Mapping[str, object]] = dict,
 ) -> web.AppRunner | None:
     """Listen for Prometheus. Where another process of ours has the port already, this one goes without.
 
-    /debug/pace tells what this process knows of each mail host's limits.
+    /debug/pace tells what this process knows of each mail host's limits, /debug/work which requests it works on, and
+    who gets the next slots.
     """
 
     async def answer(_http: web.Request) -> web.Response:
@@ -81,8 +85,12 @@ async def serve_metrics(
     async def answer_pace(_http: web.Request) -> web.Response:
         return web.json_response({"hosts": list(describe_pace())})
 
+    async def answer_work(_http: web.Request) -> web.Response:
+        return web.json_response(dict(describe_work()))
+
     app = web.Application()
     app.router.add_get("/metrics", answer)
+    app.router.add_get("/debug/work", answer_work)
     app.router.add_get("/debug/pace", answer_pace)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=75)
     await runner.setup()

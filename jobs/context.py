@@ -81,3 +81,13 @@ class WorkerContext:
         """Tell whether silence of others is their own: PostgreSQL has been there all the while."""
         timeout = self.settings.worker_timeout_seconds
         return self.beats_since is not None and now - self.beats_since >= timeout and now - self.beat_at <= timeout / 2
+
+
+def describe_work(worker: WorkerContext) -> dict[str, object]:
+    """Return what a worker has in hand: requests in the order they came, free slots, and who gets the next ones."""
+    return {
+        "requests": [str(request_id) for request_id in worker.draining],
+        "checks": len(worker.checks),
+        "freeSlots": worker.slots.free,
+        "asking": worker.slots.describe(),
+    }

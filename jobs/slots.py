@@ -51,6 +51,15 @@ class Slots:
         del self._asks[ask]
         return ask.taken
 
+    def describe(self) -> list[dict[str, object]]:
+        """Return who asks for slots now, in the order in which the next ones go out."""
+        order = sorted(self._asks, key=self._rank)
+        return [
+            {"workspaceId": str(ask.party), "wants": ask.most - ask.taken, "held": self._held[ask.party]}
+            for ask in order
+            if ask.taken < ask.most
+        ]
+
     def release(self, count: int = 1, party: Hashable = None) -> None:
         """Give slots of a party back, and deal them out."""
         self._free += count
@@ -65,9 +74,12 @@ class Slots:
             if not asks:
                 return
             # The first of equals: they stand in the order they came.
-            ask = min(asks, key=lambda one: (self._held[one.party], one.taken))
+            ask = min(asks, key=self._rank)
             ask.taken += 1
             self._held[ask.party] += 1
             self._free -= 1
             if not ask.came.done():
                 ask.came.set_result(None)
+
+    def _rank(self, ask: _Ask) -> tuple[int, int]:
+        return self._held[ask.party], ask.taken

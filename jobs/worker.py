@@ -23,7 +23,7 @@ from app.store.workers import leave_worker
 from app.verify import Kit
 from jobs.bells import hear_bells
 from jobs.clock import beat_heart, pass_on_due_rows, seek_work
-from jobs.context import WorkerContext
+from jobs.context import WorkerContext, describe_work
 from jobs.recorder import Recorder
 from jobs.slots import Slots
 from jobs.sweep import purge
@@ -50,7 +50,9 @@ async def run_worker(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stopping.set)
-    metrics = await serve_metrics(worker.metrics, settings.metrics_address, worker.kit.pace.describe)
+    metrics = await serve_metrics(
+        worker.metrics, settings.metrics_address, worker.kit.pace.describe, lambda: describe_work(worker)
+    )
     beat_seconds = min(BEAT_SECONDS, settings.worker_timeout_seconds / 5)
     lasting: Turns = [(RESUME_SECONDS, worker.recorder.run), (beat_seconds, lambda: beat_heart(worker))]
     turns: Turns = [

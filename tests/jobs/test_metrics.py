@@ -118,3 +118,13 @@ async def test_a_worker_whose_port_is_taken_says_so_and_works(space: Space, serv
         return (await space.read(request_id)).counts.connected == 5
 
     await until(is_over)
+
+
+async def test_whose_rows_come_next_can_be_seen(space: Space, servers: Counting, line: Line) -> None:
+    (port,) = free_ports(1)
+    await start_worker(line, "worker", port)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/debug/work") as answer,
+    ):
+        assert await answer.json() == {"requests": [], "checks": 0, "freeSlots": 10, "asking": []}

@@ -183,3 +183,18 @@ async def test_workspaces_share_alike_however_many_drains_each_has() -> None:
     assert seen["a"] + seen["b"] > 100 * 20 * 0.5
     assert 0.7 < seen["a"] / seen["b"] < 1.4
     assert slots.free == 20
+
+
+async def test_who_gets_the_next_slots_can_be_seen() -> None:
+    slots = Slots(4)
+    assert await slots.acquire(4, "large") == 4
+    asks = [asyncio.create_task(slots.acquire(3, party)) for party in ("large", "small")]
+    await asyncio.sleep(0)
+    assert slots.describe() == [
+        {"workspaceId": "small", "wants": 3, "held": 0},
+        {"workspaceId": "large", "wants": 3, "held": 4},
+    ]
+    for ask in asks:
+        ask.cancel()
+    await asyncio.gather(*asks, return_exceptions=True)
+    assert slots.describe() == []
