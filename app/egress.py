@@ -107,6 +107,15 @@ def _refusal(address: str, port: int, policy: Policy, usual_ports: frozenset[int
     return ""
 
 
+def is_let_through(address: str, policy: Policy) -> bool:
+    """Tell whether an address is in a network that the operator named: his own, or one that he answers for."""
+    try:
+        literal = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(_holds(network, literal) for network in policy.allow_networks)
+
+
 def unwrap(address: Address) -> tuple[Address, ...]:
     """Return the addresses that `address` stands for: the IPv4 one inside where there is one, else itself.
 

@@ -34,9 +34,6 @@ REFUSALS_BEFORE_BAN: Final = 3
 """After so many refused logins, a host that refuses connections is taken to have banned us; fail2ban's own is five."""
 
 CARE_SECONDS: Final = 1.0
-CAREFUL_LIMIT: Final = 5.0
-"""Checks at a time where some logins were refused lately and others were not."""
-
 FUSE_SECONDS: Final = 600.0
 """How long hosts remember refused logins; fail2ban's own default for both its window and its ban."""
 
@@ -65,7 +62,8 @@ class Refusals(deque[float]):
 class Gate:
     """What is known of one host. Times are seconds of any steady clock.
 
-    `cap`: the operator's most at a time. `is_big`: a provider that does not ban for a few wrong passwords.
+    `cap`: the operator's most at a time. `is_big`: a provider that does not ban for a few wrong passwords. `is_own`: in
+    a network of the operator's own.
     `in_use`, `waiting`: checks that run, and that wait for a turn; `strays`: those that run apart, since they go by
     ways in which nobody was answered, beside ways that work. `limit` grows up to `ceiling`. `bad`, `bad_since`: the
     first trouble since somebody was answered. `shut`: why the host is left alone but for probes. `refusals`: when
@@ -74,6 +72,7 @@ class Gate:
 
     cap: int = MOST
     is_big: bool = False
+    is_own: bool = False
     in_use: int = 0
     waiting: int = 0
     strays: int = 0
@@ -134,7 +133,7 @@ class Gate:
 
     def most(self) -> int:
         """Return how many checks at a time the kind of host bears at best."""
-        return MOST if self.is_big else MOST_AT_STRANGERS
+        return MOST if self.is_big or self.is_own else MOST_AT_STRANGERS
 
     def seconds_to_room(self, now: float) -> float:
         """Return how long until there may be room, as far as that depends on time alone."""
@@ -246,8 +245,6 @@ class Gate:
             # Nobody gets in: this looks like a search for passwords, to the host and to us.
             self.limit = max(2.0, min(self.limit, START_LIMIT) / 2)
             self.opens_at = max(self.opens_at, now + min(self._refused / REFUSALS_BEFORE_CARE, CARE_SECONDS))
-        elif self.count_refusals(now, MINUTE) >= REFUSALS_BEFORE_CARE:
-            self.limit = max(min(CAREFUL_LIMIT, self.limit), self.limit / 2)
         spare = max(REFUSALS_BEFORE_BAN, self._fuse - 2)
         if self._fuse and self.count_refusals(now, FUSE_SECONDS) >= spare:
             # It banned us after so many once; wait until it has forgotten some.

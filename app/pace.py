@@ -156,6 +156,7 @@ class Pace:
         protocol: Protocol,
         *,
         is_big: bool = False,
+        is_own: bool = False,
         pace_key: str = "",
         host: str = "",
         way: Way | None = None,
@@ -169,7 +170,7 @@ class Pace:
             NoTurn: none came within `seconds`.
         """
         name = (door, protocol)
-        gate = self._open(name, is_big=is_big, pace_key=pace_key, host=host)
+        gate = self._open(name, is_big=is_big, is_own=is_own, pace_key=pace_key, host=host)
         if way is not None and gate.is_stray(way):
             with self._stray(gate):
                 yield
@@ -243,13 +244,13 @@ class Pace:
             return 0
         return max(0, gate.room(now) - gate.waiting)
 
-    def _open(self, name: tuple[str, Protocol], *, is_big: bool, pace_key: str, host: str) -> Gate:
+    def _open(self, name: tuple[str, Protocol], *, is_big: bool, is_own: bool, pace_key: str, host: str) -> Gate:
         gate = self._gates.get(name)
         if gate is None:
             if len(self._gates) >= KEYS_KEPT:
                 self._forget()
             refusals = self._refusals.setdefault(name[0], Refusals())
-            gate = self._gates[name] = Gate(is_big=is_big, refusals=refusals)
+            gate = self._gates[name] = Gate(is_big=is_big, is_own=is_own, refusals=refusals)
             self._freed[name] = asyncio.Event()
         for known_as in (name[0], pace_key, host):
             if known_as in self._limits:

@@ -10,6 +10,7 @@ from typing import Final
 from app.codes import Code
 from app.complete import complete_side
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
+from app.egress import is_let_through
 from app.intake.address import organisation_of
 from app.intake.candidates import describe_corrections, list_corrections
 from app.intake.policy import judge_before_dialling
@@ -213,10 +214,11 @@ async def _walk(errand: _Errand) -> SideVerdict:
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """By what a host is paced. `resolve_ms`: what it took to find that out."""
+    """By what a host is paced. `is_own`: the operator lets its network through. `resolve_ms`: what finding it took."""
 
     name: str
     is_big: bool = False
+    is_own: bool = False
     resolve_ms: int = 0
 
 
@@ -247,6 +249,7 @@ async def _dial(errand: _Errand, server: Server, door: _Door, turn_seconds: floa
     async with pace.turn(
         *(door.name, protocol),
         is_big=door.is_big,
+        is_own=door.is_own,
         pace_key=task.pace_key,
         host=server.host,
         way=way,
@@ -266,7 +269,7 @@ async def _find_door(host: str, preset: Preset | None, kit: Kit) -> _Door:
 
     Many domains have names of their own for one machine, which counts what comes from us all the same.
     """
-    if preset is not None and preset.owns(host):
+    if preset is not None and (preset.owns(host) or preset is find_preset_by_host(host)):
         return _Door(preset.slug, is_big=True)
     loop = asyncio.get_running_loop()
     began_at = loop.time()
@@ -275,7 +278,8 @@ async def _find_door(host: str, preset: Preset | None, kit: Kit) -> _Door:
     except ResolveError:
         return _Door(organisation_of(host))
     name = min(addresses, key=lambda address: (":" in address, address))
-    return _Door(name, resolve_ms=round((loop.time() - began_at) * 1000))
+    is_own = is_let_through(name, kit.tools.egress)
+    return _Door(name, is_own=is_own, resolve_ms=round((loop.time() - began_at) * 1000))
 
 
 def _shorten(tools: Tools, seconds: float) -> Tools:

@@ -133,6 +133,8 @@ def _tables() -> _Tables:
         for suffix in _split(row["mx_suffixes"]):
             tables.by_suffix[suffix] = preset
         for server in (preset.smtp, preset.imap, *preset.smtp_alternatives, *preset.imap_alternatives):
+            if server is not None and server.host.startswith("127."):
+                continue  # a bridge on somebody's own machine: the address tells nothing
             if server is not None and "{" not in server.host:
                 tables.by_host.setdefault(server.host, preset)
             elif server is not None and "{region}" in server.host:

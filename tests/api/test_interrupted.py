@@ -35,6 +35,8 @@ def line(settings: Settings, servers: Counting, tmp_path: Path) -> Iterator[Line
     }
     with open_line(tmp_path, settings.database_url, settings.redis_url, told) as laid:
         yield laid
+        for worker in list(laid.processes):
+            laid.kill(worker)  # the servers are on this loop: they could not answer while it waits
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from enum import Enum
 
 RIGHT = "right horse"
 MINUTE = 60.0
-HOST = "127.0.0.2"  # 127.0.0.1 is where a known provider's bridge listens
+HOST = "127.0.0.2"
 
 
 class Ban(Enum):

@@ -39,6 +39,7 @@ def test_a_provider_is_found_by_domain_host_and_mail_exchanger() -> None:
     assert find_preset_by_domain("example.com") is None
     assert find_preset_by_host("IMAP.gmail.com") is gmail
     assert find_preset_by_host("imap.example.com") is None
+    assert find_preset_by_host("127.0.0.1") is None
 
 
 def test_a_provider_is_found_by_its_host_in_any_region() -> None:

@@ -42,6 +42,8 @@ async def line(servers: Counting, database_url: str, redis_url: str, key_text: s
         open_line(Path(name), database_url, redis_url, told) as laid,
     ):
         yield laid
+        for worker in list(laid.processes):
+            laid.kill(worker)  # the servers are on this loop: they could not answer while it waits
 
 
 async def test_the_rows_of_a_killed_worker_are_being_checked_again_soon(

@@ -53,7 +53,7 @@ def test_server_that_bans_after_ten_failed_logins(ban: Ban) -> None:
 
     assert drained.failures_of_good() == []
     assert drained.outcomes() == {Code.OK: 475, Code.INVALID_CREDENTIALS: 25}
-    assert all(row.claimed.smtp_login_count == 1 for row in drained.rows if row.password != RIGHT)
+    assert server.said["no"] == 25  # nobody is told so twice; who got no answer when the ban began may ask again
     least_seconds = 2 * server.ban_seconds
     assert drained.seconds <= 1.3 * least_seconds
     assert server.bans == 1
@@ -76,10 +76,11 @@ def test_both_protocols_count_for_one_ban(ban: Ban) -> None:
 
 
 @pytest.mark.parametrize(("every", "most_seconds"), [(10, 10), (1, 300)])
-def test_wrong_passwords_slow_a_small_host_but_do_not_stop_it(every: int, most_seconds: float) -> None:
-    """Every tenth is wrong, or all of them are."""
+def test_wrong_passwords_do_not_stop_a_small_host(every: int, most_seconds: float) -> None:
+    """Every tenth is wrong, which changes little; or all of them are, which slows it."""
     quick = drain(Policed(login_seconds=0.1), [RIGHT] * 200).seconds
     passwords = [RIGHT if number % every else "wrong" for number in range(200)]
     drained = drain(Policed(login_seconds=0.1), passwords)
     assert drained.failures_of_good() == []
-    assert quick < drained.seconds <= most_seconds
+    assert 0.5 * quick < drained.seconds <= most_seconds
+    assert every > 1 or drained.seconds > 5 * quick
