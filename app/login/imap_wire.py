@@ -134,16 +134,25 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             return
         try:
             self._received_bytes += len(d)
-            if not self._buffer and d[:2] in TLS_RECORDS and not self._is_encrypted():
-                raise WireError(FailureKind.TLS_UNASKED)
             if self._is_gated:
                 raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
             if self._received_bytes > self.limit_bytes:
                 raise WireError(FailureKind.PROTOCOL, "too much data")
             self._buffer += d
+            self._look_at_start()
             self._read_buffer()
+            self._look_at_start()
         except WireError as error:
             self._fail(error)
+
+    def _look_at_start(self) -> None:
+        if not self._head and not self._skip_bytes:
+            self._refuse_tls(self._buffer)
+
+    def _refuse_tls(self, start: bytes | bytearray) -> None:
+        """A line that begins as a TLS record does, where none was asked for, is none of IMAP's."""
+        if bytes(start[:2]) in TLS_RECORDS and not self._is_encrypted():
+            raise WireError(FailureKind.TLS_UNASKED)
 
     def _is_encrypted(self) -> bool:
         return self.link is not None and self.link.get_extra_info("sslcontext") is not None
@@ -168,6 +177,8 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
 
     def _read_piece(self, piece: bytes, *, is_last: bool) -> None:
         """Take a line, or a part of one: a literal is left out, and what follows it belongs to the same line."""
+        if not self._head:
+            self._refuse_tls(piece)
         line = self._head + piece
         self._head = b""
         found = _LITERAL.search(piece) if piece.endswith(b"}") else None
