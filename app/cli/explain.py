@@ -54,6 +54,8 @@ def explain_command(
             sys.stdout.write(msgspec.json.encode(_explain_line(line)).decode() + "\n")
         return
     raw = sys.stdin.read() if reply == "-" else reply or ""
+    if not raw.strip():
+        raise CommandError('The reply is empty: paste what the server said, such as "535 5.7.8 …".', EXIT_USAGE)
     found = _explain_line({"raw": raw, "protocol": protocol, "stage": stage, "provider": provider, "host": host})
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())

@@ -1,5 +1,6 @@
 """`explain`: pasted replies, one or many."""
 
+import io
 import json
 from pathlib import Path
 
@@ -71,6 +72,21 @@ def test_a_file_that_is_not_there(command: Command) -> None:
     ended = command("explain", "--file", "nowhere.jsonl")
     assert ended.code == 2
     assert "nowhere.jsonl: No such file or directory" in ended.err
+
+
+@pytest.mark.parametrize("reply", ["", " \r\n"])
+def test_an_empty_reply_is_asked_for(command: Command, reply: str) -> None:
+    for arguments in ((reply,), (reply, "--json")):
+        ended = command("explain", *arguments)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.startswith("bulk-connect: The reply is empty: paste what the server said")
+
+
+def test_nothing_on_standard_input_is_asked_for(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    ended = command("explain", "-")
+    assert ended.code == 2
+    assert "The reply is empty" in ended.err
 
 
 def test_one_or_many_but_not_both(command: Command) -> None:
