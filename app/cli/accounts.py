@@ -65,7 +65,8 @@ def reconnect_command(
 ) -> int:
     """Check accounts that are kept once more. ACCOUNT is an address or an id.
 
-    Exit code 0: all connected; 1: some did not; 2: the call is wrong; 3: the service is away.
+    Exit code 0: all connected, or, without --wait, accepted; 1: some did not connect, or not one account could be
+    accepted; 2: the call is wrong; 3: the service is away.
     """
     if (bool(accounts), status is not None, is_all).count(True) != 1:
         raise CommandError("Say which accounts: their addresses or ids, or --status, or --all", EXIT_USAGE)

@@ -11,7 +11,7 @@ import click
 
 from app.cli import screen
 from app.cli.files import read_rows
-from app.cli.root import EXIT_USAGE, CommandError, run_async
+from app.cli.root import EXIT_FAILED, EXIT_USAGE, CommandError, run_async
 from app.client import Client, ClientError, ConnectOptions
 
 T = TypeVar("T")
@@ -61,7 +61,8 @@ def connect_command(
 ) -> int:
     """Connect the mailboxes of FILE: CSV, a JSON array, or JSON lines; `-` is standard input.
 
-    Exit code 0: all connected; 1: some did not; 2: the file or the call is wrong; 3: the service is away.
+    Exit code 0: all connected, or, without --wait, accepted; 1: some did not connect, or not one row could be
+    accepted; 2: the file or the call is wrong; 3: the service is away.
     """
     rows = read_rows(file)
     options = ConnectOptions(
@@ -179,10 +180,11 @@ def call(url: str, key: str, work: Callable[[Client], Awaitable[T]]) -> T:
 
 
 def tell_accepted(accepted: Json, as_json: bool) -> int:
-    """Print what was answered at once. Returns the exit code."""
+    """Print what was answered at once. Returns the exit code: 1 where not one row is left to check."""
+    code = 0 if accepted.get("accepted") else EXIT_FAILED
     if as_json:
         print_json(accepted)
-        return 0
+        return code
     request_id = accepted.get("requestId")
     click.echo(f"Request {request_id}: {accepted.get('accepted')} of {accepted.get('total')} rows accepted.")
     for entry in _first(accepted.get("rejections")):
@@ -192,7 +194,7 @@ def tell_accepted(accepted: Json, as_json: bool) -> int:
     if accepted.get("ignoredColumns"):
         click.echo(f"  columns carried along, not understood: {', '.join(accepted['ignoredColumns'])}")
     click.echo(f"Follow it: bulk-connect status {request_id} --wait")
-    return 0
+    return code
 
 
 def _first(entries: Sequence[Json] | None) -> Sequence[Json]:

@@ -58,6 +58,12 @@ async def test_an_account_is_checked_again_by_its_very_address_or_its_id(stub: S
     assert "bulk-connect status r1 --wait" in ended.out
 
 
+async def test_reconnect_is_1_where_not_one_account_is_accepted(stub: Stub) -> None:
+    stub.on("POST", f"{ACCOUNTS}/reconnect", payload(requestId="r1", total=1, accepted=0, invalid=1))
+    assert (await call(stub, "reconnect", "a7")).code == 1
+    assert (await call(stub, "reconnect", "a7", "--json")).code == 1
+
+
 async def test_reconnect_waits_and_ends_as_the_accounts_did(stub: Stub) -> None:
     kept(stub)
     served(stub, status(pending=2), status(connected=1, failed=1))

@@ -83,6 +83,17 @@ async def test_connect_answers_with_the_request_id(stub: Stub, file: Path) -> No
     assert stub.asked[0][1] == f"{CONNECT}?name=spring.csv"
 
 
+async def test_connect_is_1_where_not_one_row_is_accepted(stub: Stub, file: Path) -> None:
+    rejections = [{"row": 1, "field": "smtpPort", "message": "smtpPort must be a port."}]
+    stub.on("POST", CONNECT, payload(requestId="r1", total=1, accepted=0, invalid=1, rejections=rejections))
+    ended = await call(stub, "connect", str(file))
+    assert ended.code == 1
+    assert "0 of 1 rows accepted." in ended.out
+    assert "row 1: smtpPort must be a port." in ended.out
+    ended = await call(stub, "connect", str(file), "--json")
+    assert (ended.code, json.loads(ended.out)["accepted"]) == (1, 0)
+
+
 async def test_connect_and_wait_shows_progress_and_outcomes(stub: Stub, file: Path, tmp_path: Path) -> None:
     served(stub, status(pending=3), status(pending=1, connected=1, failed=1), status(connected=1, failed=1, invalid=1))
     report = tmp_path / "out.csv"
