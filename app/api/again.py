@@ -16,6 +16,7 @@ from app.api.parameters import read_id, read_query
 from app.api.problem import Fault, Problem, faults_of
 from app.api.requests import find_request
 from app.intake.body import list_columns, mark_duplicates
+from app.intake.fields import quote
 from app.intake.mend import lacks_secret, mend_row
 from app.intake.row import broken_row
 from app.model import OnExisting, Options, Row, Save
@@ -66,17 +67,21 @@ async def reconnect(http: web.Request) -> web.Response:
     ids = [read_id(text) for text in texts]
     opener = Sealer(api.keyring.unwrap(workspace.data_key))
     found = await list_accounts_to_check(api.db, workspace_id, [one for one in ids if one is not None], opener)
-    rows = mark_duplicates(_as_row(number, one, found) for number, one in enumerate(ids, 1))
+    asked = enumerate(zip(texts, ids, strict=True), 1)
+    rows = mark_duplicates(_as_row(number, text, one, found) for number, (text, one) in asked)
     return await accept_order(http, Order(Options(), rows, [], key, kind="reconnect"))
 
 
-def _as_row(number: int, account_id: UUID | None, found: Mapping[UUID, Row]) -> Row:
+def _as_row(number: int, text: str, account_id: UUID | None, found: Mapping[UUID, Row]) -> Row:
+    """Return an account as row `number`; where that cannot be, the row's error names the entry as programs count it."""
+    field = f"emailAccountIds[{number - 1}]"
     row = found.get(account_id) if account_id is not None else None
     if row is None:
-        return broken_row(number, f"emailAccountIds, entry {number}: there is no such account in your workspace.")
+        words = f"{field}: there is no account {quote(text)} in your workspace."
+        return broken_row(number, words, field, "value")
     if lacks_secret(row):
-        words = f"emailAccountIds, entry {number}: no credentials of this account can be opened. Connect it again."
-        return broken_row(number, words)
+        words = f"{field}: no credentials of this account can be opened. Connect it again."
+        return replace(broken_row(number, words, field, _GONE), email=row.email, external_id=row.external_id)
     return replace(row, row=number)
 
 

@@ -96,9 +96,9 @@ def not_an_object(number: int, kind: str) -> Row:
     return broken_row(number, f"Row {number} must be an object with an account's fields, not {kind}.")
 
 
-def broken_row(number: int, message: str) -> Row:
-    """Return the row of an entry that cannot be read at all."""
-    error = RowError(number, "", "type", message)
+def broken_row(number: int, message: str, field_name: str = "", code: str = "type") -> Row:
+    """Return the row of an entry that cannot be read at all. `field_name`: what holds the entry, if that has a name."""
+    error = RowError(number, field_name, code, message)
     return Row(number, "", "", "", "", Side(), Side(), Secrets(), {}, {}, (error,))
 
 

@@ -165,7 +165,11 @@ async def test_accounts_that_are_not_there_are_invalid_rows(failed: tuple[Servic
     account = await first_account(service)
     answer = await stranger.post(RECONNECT, {"emailAccountIds": [account["id"], str(uuid4()), "7"]})
     assert (answer.status, answer.payload["invalid"]) == (200, 3)
-    assert "entry 1" in answer.payload["rejections"][0]["message"]
+    told = [(one["row"], one["field"], one["code"]) for one in answer.payload["rejections"]]
+    assert told == [(number + 1, f"emailAccountIds[{number}]", "value") for number in range(3)]
+    assert answer.payload["rejections"][2]["message"] == (
+        'emailAccountIds[2]: there is no account "7" in your workspace.'
+    )
 
 
 async def test_an_account_without_its_secret_must_be_connected_anew(failed: tuple[Service, str]) -> None:
@@ -174,7 +178,11 @@ async def test_an_account_without_its_secret_must_be_connected_anew(failed: tupl
     async with replaced(service, "accounts", "sealed", account["id"], b"\x01" * 40):
         answer = await service.post(RECONNECT, {"emailAccountIds": [account["id"]]})
     assert answer.payload["invalid"] == 1
-    assert "Connect it again" in answer.payload["rejections"][0]["message"]
+    (error,) = answer.payload["rejections"]
+    assert (error["field"], error["code"]) == ("emailAccountIds[0]", "secret_gone")
+    assert "Connect it again" in error["message"]
+    (told,) = (await service.get(f"{CONNECT}/{answer.payload['requestId']}/rows")).payload["items"]
+    assert told["emailAddress"] == account["emailAddress"]
 
 
 @pytest.mark.parametrize(
