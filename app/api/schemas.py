@@ -238,7 +238,9 @@ def make_schemas() -> dict[str, Schema]:
         **_request(),
         "reportURL": maybe(text("Opens without a key; null until completed.")),
         "etaSeconds": maybe(whole(minimum=0)),
-        "errorSummary": many(ref("Cause"), "Failures by cause, the largest group first."),
+        "errorSummary": many(
+            ref("Cause"), "Failed sides by cause and server, most first; a row that fails on both counts in each."
+        ),
         "links": {"type": "object", "additionalProperties": {"type": "string"}},
     }
     accepted = {

@@ -128,10 +128,37 @@ def cause_table(status: Json) -> Table:
     for name in ("cause", "side", "host", "what to do"):
         table.add_column(name, overflow="fold", ratio=1 if name == "what to do" else None)
     table.add_column("e.g. row", justify="right")
-    for entry in status.get("errorSummary") or []:
-        texts = [str(entry.get(name) or "") for name in ("count", "code", "protocol", "host", "remedy", "exampleRow")]
+    for sides in _join_sides(status.get("errorSummary") or []):
+        entry, alike = sides[0], {name: _each_once(sides, name) for name in ("protocol", "host", "remedy")}
+        texts = [str(entry.get("count") or ""), str(entry.get("code") or ""), ", ".join(alike["protocol"])]
+        texts += ["\n".join(alike["host"]), " ".join(alike["remedy"]), str(entry.get("exampleRow") or "")]
         table.add_row(*(escape(text) for text in texts))
     return table
+
+
+def _join_sides(entries: Sequence[Json]) -> list[list[Json]]:
+    """Put together what is one cause to a person: one failure of as many rows, from the same row on, on both sides.
+
+    The answer names each side with its host.
+    """
+    joined: list[list[Json]] = []
+    for entry in entries:
+        for sides in joined:
+            if len(sides) == 1 and _is_other_side(sides[0], entry):
+                sides.append(entry)
+                break
+        else:
+            joined.append([entry])
+    return [sorted(sides, key=lambda side: str(side.get("protocol")), reverse=True) for sides in joined]
+
+
+def _is_other_side(one: Json, other: Json) -> bool:
+    is_alike = all(one.get(name) == other.get(name) for name in ("code", "count", "exampleRow", "domain"))
+    return is_alike and one.get("protocol") != other.get("protocol")
+
+
+def _each_once(sides: Sequence[Json], name: str) -> list[str]:
+    return list(dict.fromkeys(str(side.get(name) or "") for side in sides))
 
 
 def summary(counts: Json) -> str:
