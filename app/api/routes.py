@@ -1,5 +1,6 @@
 """I/O: every path of the API, the scope that it needs, and the handler that answers it."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -54,10 +55,24 @@ ROUTES: Final = (
 def add_routes(app: web.Application) -> None:
     """Give the application every route, each behind its guard; what is open can be asked for its head alone."""
     for route in ROUTES:
+        path = _spare_words(route.path)
         handler = route.handler if route.scope is None else _guarded(route.handler, route.scope)
-        app.router.add_route(route.method, route.path, handler)
+        app.router.add_route(route.method, path, handler)
         if route.method == "GET" and route.scope is None:
-            app.router.add_route("HEAD", route.path, handler)
+            app.router.add_route("HEAD", path, handler)
+
+
+def _spare_words(path: str) -> str:
+    """Let an id that ends a path be anything but the words which other paths have in its place.
+
+    So a wrong method for `/connect` is told the methods of `/connect`, and not those of `/{account_id}` with them.
+    """
+    head, _, last = path.rpartition("/")
+    words = {re.escape(route.path.rpartition("/")[2]) for route in ROUTES if route.path.rpartition("/")[0] == head}
+    words.discard(re.escape(last))
+    if not words or not last.startswith("{") or ":" in last:
+        return path
+    return f"{head}/{last[:-1]}:(?!(?:{'|'.join(sorted(words))})$)[^{{}}/]+}}"
 
 
 def _guarded(handler: Handler, scope: Scope) -> Handler:

@@ -39,6 +39,24 @@ async def test_a_wrong_method_is_told_the_right_ones(running: tuple[Api, Client]
     assert "POST" in answer.json["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", CONNECT, "GET, POST"),
+        ("DELETE", CONNECT, "GET, POST"),
+        ("GET", "/v1/email-accounts/reconnect", "POST"),
+        ("PUT", "/v1/diagnoses/explain", "POST"),
+        ("PUT", "/v1/diagnoses/ok", "GET"),
+        ("PUT", "/v1/email-accounts/connected", "DELETE, GET"),
+    ],
+)
+async def test_only_what_is_served_at_a_path_is_allowed_there(
+    running: tuple[Api, Client], method: str, path: str, allowed: str
+) -> None:
+    answer = await ask(running[1], method, path)
+    assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+
+
 async def test_an_id_that_is_sent_is_echoed(service: Service) -> None:
     answer = await service.get(CONNECT, headers={"X-Request-ID": "job-2026.11/21:a_b+c=="})
     assert answer.headers["X-Request-ID"] == "job-2026.11/21:a_b+c=="
