@@ -3,6 +3,7 @@
 Closed sets are enums whose values are the words users see in the API and the CSV.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -185,7 +186,7 @@ class Login:
     credential: Secret
     is_token: bool = False
     provider: str = ""
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ class Side:
     host: str = ""
     port: int = 0
     encryption: Encryption | None = None
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Rows of one file name the same few servers again and again, so each is worked ou
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 
 from app.intake.address import REMEMBERED, HostParts, parse_host, split_domain
 from app.intake.encryption import USUAL_PORTS, is_port_needed, parse_encryption
@@ -76,7 +77,7 @@ def fill_server(protocol: Protocol, known: Known, domain: str, host: str, port: 
         sources["encryption"] = Source.ROW
     else:
         sources["encryption"] = known.source if same is not None and same.port == port else Source.USUAL
-    return Filled(name, port, encryption, _find_owner(known, name), sources)
+    return Filled(name, port, encryption, _find_owner(known, name), MappingProxyType(sources))
 
 
 def _without_host(protocol: Protocol, known: Known, domain: str, port: int, word: str) -> Filled:
@@ -94,7 +95,7 @@ def _without_host(protocol: Protocol, known: Known, domain: str, port: int, word
     sources = {"port": Source.ROW} if port else {}
     if encryption is not None:
         sources["encryption"] = Source.ROW if word else Source.USUAL
-    return Filled("", port, encryption, known.preset, sources)
+    return Filled("", port, encryption, known.preset, MappingProxyType(sources))
 
 
 def _read_encryption(protocol: Protocol, word: str, port: int, same: Server | None, *, is_tls: bool) -> Encryption:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Final
 
 from app.intake.address import REMEMBERED
@@ -24,13 +24,13 @@ class SettledSide:
 
     wanted: bool
     server: Filled
-    merged: dict[tuple[Source, Source], dict[str, Source]] = field(default_factory=dict)
+    merged: dict[tuple[Source, Source], Mapping[str, Source]] = field(default_factory=dict)
 
-    def merge_sources(self, username: Source, password: Source) -> dict[str, Source]:
-        """Return where the side's settings come from. Rows share it: nobody may change it."""
+    def merge_sources(self, username: Source, password: Source) -> Mapping[str, Source]:
+        """Return where the side's settings come from. Rows share it, so nobody can change it."""
         sources = self.merged.get((username, password))
         if sources is None:
-            sources = {**self.server.sources, "username": username, "password": password}
+            sources = MappingProxyType({**self.server.sources, "username": username, "password": password})
             self.merged[username, password] = sources
         return sources
 

@@ -275,7 +275,7 @@ def _as_record(request_id: UUID, row: Row, sealer: Sealer) -> tuple[object, ...]
         *("queued" if outcome is None else "done", outcome),
         *_side_columns(row.smtp),
         *_side_columns(row.imap),
-        {"smtp": row.smtp.sources, "imap": row.imap.sources},
+        {"smtp": dict(row.smtp.sources), "imap": dict(row.imap.sources)},
         *(sealed, row.secrets.smtp_is_token, row.secrets.imap_is_token, row.details, row.extra),
         [{"field": error.field, "code": error.code, "message": error.message} for error in row.errors],
         row.corrections,

@@ -1,5 +1,7 @@
 """The servers of a row: named, found by the domain or the host, shared between rows that say the same."""
 
+from typing import cast
+
 import pytest
 
 from app.intake.row import read_row
@@ -183,3 +185,14 @@ def test_whence_a_user_name_came_is_told_as_its_provider_was() -> None:
     by_host = read(smtpHost="smtp.gmail.com")
     assert by_host.smtp.sources["username"] is Source.PRESET
     assert by_host.imap.sources["username"] is Source.ADDRESS
+
+
+def test_what_rows_share_nobody_can_change() -> None:
+    one, other = read(), read(smtpEmailAddress="info@example.com")
+    assert one.smtp.sources is other.smtp.sources
+    changeable = cast("dict[str, Source]", one.smtp.sources)
+    with pytest.raises(TypeError):
+        changeable["host"] = Source.SRV
+    with pytest.raises(AttributeError):
+        changeable.clear()
+    assert other.smtp.sources["host"] is Source.ROW
