@@ -107,6 +107,7 @@ def _refusal(address: str, port: int, policy: Policy, usual_ports: frozenset[int
     return ""
 
 
+@lru_cache(maxsize=4096)
 def is_let_through(address: str, policy: Policy) -> bool:
     """Tell whether an address is in a network that the operator named: his own, or one that he answers for."""
     try:

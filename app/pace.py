@@ -6,11 +6,10 @@ later, so that it holds no slot that another host's row could use.
 """
 
 import asyncio
-import contextlib
 import heapq
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -18,6 +17,7 @@ from app.codes import Code
 from app.gate import START_LIMIT, Gate, Refusals
 from app.load import Way
 from app.model import Protocol
+from app.turns import Turns
 from app.waitlist import Waitlist
 
 TURN_SECONDS: Final = 2.0
@@ -41,6 +41,10 @@ class NoTurn(Exception):  # noqa: N818 - it is how waiting ends, not an error
         self.seconds = seconds
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Pace:
     """The gates of one process."""
 
@@ -57,10 +61,10 @@ class Pace:
         `slots`: of the process; hosts that have answered nobody yet get half of them. 0: as many as there are.
         """
         self._limits = dict(limits or {})
-        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self._now = now or _loop_time
         self._patience_seconds = patience_seconds
         self._gates: dict[tuple[str, Protocol], Gate] = {}
-        self._freed: dict[tuple[str, Protocol], asyncio.Event] = {}
+        self._turns: dict[tuple[str, Protocol], Turns] = {}
         self._refusals: WeakValueDictionary[str, Refusals] = WeakValueDictionary()
         self._doors: dict[str, set[tuple[str, Protocol]]] = {}
         self._keys: dict[tuple[str, Protocol], set[str]] = {}
@@ -149,8 +153,7 @@ class Pace:
             for (door, protocol), gate in shown
         ]
 
-    @contextlib.asynccontextmanager
-    async def turn(
+    def turn(
         self,
         door: str,
         protocol: Protocol,
@@ -161,68 +164,48 @@ class Pace:
         host: str = "",
         way: Way | None = None,
         seconds: float = TURN_SECONDS,
-    ) -> AsyncIterator[None]:
-        """Wait for a turn at a door and hold it.
+    ) -> "Turn":
+        """Return a turn at a door: `async with` waits for it and holds it.
 
         `pace_key`: of the row that knocks there; `host`: by what name; `way`: by what port and encryption.
 
         Raises:
-            NoTurn: none came within `seconds`.
+            NoTurn: on entering, none came within `seconds`.
         """
         name = (door, protocol)
         gate = self._open(name, is_big=is_big, is_own=is_own, pace_key=pace_key, host=host)
-        if way is not None and gate.is_stray(way):
-            with self._stray(gate):
-                yield
-            return
-        with self._count_unproven(gate):
-            await self._wait(gate, name, pace_key or door, seconds)
-            gate.start(self._now())
-            try:
-                yield
-            finally:
-                gate.in_use -= 1
-                self._freed[name].set()
+        return Turn(self, name, gate, pace_key or door, seconds, is_stray=way is not None and gate.is_stray(way))
 
-    @contextlib.contextmanager
-    def _stray(self, gate: Gate) -> Iterator[None]:
+    def take_stray(self, gate: Gate) -> None:
+        """Let a check start by a way that nobody was answered in.
+
+        Raises:
+            NoTurn: there are enough of them.
+        """
         if gate.room_for_strays(self._now()) <= 0:
             raise NoTurn(max(gate.seconds_to_room(self._now()), STRAY_SECONDS))
         gate.strays += 1
-        try:
-            yield
-        finally:
-            gate.strays -= 1
 
-    @contextlib.contextmanager
-    def _count_unproven(self, gate: Gate) -> Iterator[None]:
-        is_unproven = not gate.is_proven
-        self._unproven += is_unproven
-        try:
-            yield
-        finally:
-            self._unproven -= is_unproven
+    async def take(self, name: tuple[str, Protocol], pace_key: str, seconds: float) -> None:
+        """Wait for a turn and take it.
 
-    async def _wait(self, gate: Gate, name: tuple[str, Protocol], pace_key: str, seconds: float) -> None:
-        freed, ends_at = self._freed[name], self._now() + seconds
+        Raises:
+            NoTurn: none came within `seconds`.
+        """
+        waits = await self._turns[name].take(seconds)
         waitlist = self._waitlists.setdefault(name[0], Waitlist())
-        is_crowd = gate.waiting >= max(1, int(gate.limit))
-        gate.waiting += 1
-        try:
-            while gate.room(self._now()) <= 0:
-                left = ends_at - self._now()
-                closed_for = gate.seconds_to_room(self._now())
-                if left <= 0 or closed_for > left or is_crowd:
-                    waitlist.join(pace_key)
-                    raise NoTurn(max(closed_for, 1.0))
-                freed.clear()
-                with contextlib.suppress(TimeoutError):
-                    # Not `wait_for`: that of Python 3.11 may swallow a cancellation.
-                    async with asyncio.timeout(min(left, closed_for or left)):
-                        await freed.wait()
-            waitlist.leave(pace_key)
-        finally:
-            gate.waiting -= 1
+        if waits:
+            waitlist.join(pace_key)
+            raise NoTurn(waits)
+        waitlist.leave(pace_key)
+
+    def give_back(self, name: tuple[str, Protocol]) -> None:
+        """End a turn that was taken."""
+        self._turns[name].give_back()
+
+    def count_unproven(self, change: int) -> None:
+        """Count checks at hosts that have answered nobody yet."""
+        self._unproven += change
 
     def _share(self, name: tuple[str, Protocol], room: int, now: float) -> tuple[Mapping[str, int], int]:
         """Return the room of keys that wait at a door, and of each other key; a door of one key needs no list."""
@@ -236,6 +219,7 @@ class Pace:
         gate = self._gates.get((door, protocol))
         if gate is not None:
             gate.observe(code, way, self._now())
+            self._turns[door, protocol].look_soon()
 
     def _room_for_rows(self, gate: Gate, now: float) -> int:
         if gate.hopeless(now, self._patience_seconds):
@@ -251,7 +235,7 @@ class Pace:
                 self._forget()
             refusals = self._refusals.setdefault(name[0], Refusals())
             gate = self._gates[name] = Gate(is_big=is_big, is_own=is_own, refusals=refusals)
-            self._freed[name] = asyncio.Event()
+            self._turns[name] = Turns(gate, self._now)
         for known_as in (name[0], pace_key, host):
             if known_as in self._limits:
                 # Whoever names a host knows what it bears, also wrong passwords.
@@ -265,8 +249,44 @@ class Pace:
         """Drop the half of the idle gates that were used longest ago."""
         idle = sorted((gate.last_used_at, name) for name, gate in self._gates.items() if gate.is_idle)
         for _, name in idle[: len(idle) // 2 + 1]:
-            del self._gates[name], self._freed[name], self._keys[name]
+            del self._gates[name], self._turns[name], self._keys[name]
             self._active.discard(name)
         self._waitlists = {door: self._waitlists[door] for door, _ in self._gates if door in self._waitlists}
         kept = {key: doors & self._gates.keys() for key, doors in self._doors.items()}
         self._doors = {key: doors for key, doors in kept.items() if doors}
+
+
+class Turn:
+    """A turn at a door, from when it came to the end of the check."""
+
+    __slots__ = ("_gate", "_is_stray", "_is_unproven", "_name", "_pace", "_pace_key", "_seconds")
+
+    def __init__(
+        self, pace: Pace, name: tuple[str, Protocol], gate: Gate, pace_key: str, seconds: float, *, is_stray: bool
+    ) -> None:
+        self._pace = pace
+        self._name = name
+        self._gate = gate
+        self._pace_key = pace_key
+        self._seconds = seconds
+        self._is_stray = is_stray
+        self._is_unproven = False
+
+    async def __aenter__(self) -> None:
+        if self._is_stray:
+            self._pace.take_stray(self._gate)
+            return
+        self._is_unproven = not self._gate.is_proven
+        self._pace.count_unproven(self._is_unproven)
+        try:
+            await self._pace.take(self._name, self._pace_key, self._seconds)
+        except BaseException:
+            self._pace.count_unproven(-self._is_unproven)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._is_stray:
+            self._gate.strays -= 1
+            return
+        self._pace.count_unproven(-self._is_unproven)
+        self._pace.give_back(self._name)

@@ -4,17 +4,17 @@ The worker, the single connect of the API and the command line's `check` all com
 """
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from app.codes import Code
 from app.complete import complete_side
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
-from app.egress import is_let_through
-from app.intake.address import organisation_of
+from app.door import Door, find_door
 from app.intake.candidates import describe_corrections, list_corrections
 from app.intake.policy import judge_before_dialling
-from app.intake.presets import Preset, find_preset, find_preset_by_host
+from app.intake.presets import find_preset, find_preset_by_host
 from app.login.check import Tools, check_login
 from app.login.resolve import ResolveError
 from app.model import (
@@ -31,6 +31,8 @@ from app.model import (
 )
 from app.pace import TURN_SECONDS, NoTurn, Pace
 from app.verdict import Progress, RowVerdict, SideVerdict, join, judge, not_dialled
+
+T = TypeVar("T")
 
 CORRECTION_TURN_SECONDS: Final = 30.0
 """How long a correction waits for its turn: what was dialled before is worth more than a slot."""
@@ -67,11 +69,12 @@ class RowTask:
     auto_correct: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Errand:
-    """One side of a row on its way."""
+    """One side of a row on its way. `provider`: a slug; empty until it is known who runs the service."""
 
     task: RowTask
+    provider: str
     protocol: Protocol
     side: Side
     secret: Secret
@@ -86,23 +89,36 @@ class _Errand:
     def judge(self, failure: Failure, diagnosis: Diagnosis, *, is_final: bool = False) -> SideVerdict:
         """Return the verdict of a side that was not dialled."""
         checked = not_dialled(self.protocol, self.side, failure)
-        return judge(self.task.provider, self.side, checked, diagnosis, is_final=is_final)
+        return judge(self.provider, self.side, checked, diagnosis, is_final=is_final)
 
 
 async def verify_row(task: RowTask, kit: Kit, progress: Progress | None = None) -> RowVerdict:
     """Check the sides of a row side by side. Raises nothing but CancelledError; `progress` tells what is known then."""
     progress = progress or Progress()
     secrets = task.secrets
-    smtp, imap = await asyncio.gather(
+    smtp, imap = await _side_by_side(
         _verify_side(task, Protocol.SMTP, task.smtp, secrets.smtp, secrets.smtp_is_token, kit, progress),
         _verify_side(task, Protocol.IMAP, task.imap, secrets.imap, secrets.imap_is_token, kit, progress),
     )
-    waits = {of: side for of, side in zip(Protocol, (smtp, imap), strict=True) if isinstance(side, float)}
-    smtp = None if isinstance(smtp, float) else smtp
-    imap = None if isinstance(imap, float) else imap
+    waits: dict[Protocol, float] = {}
+    if isinstance(smtp, float):
+        waits[Protocol.SMTP], smtp = smtp, None
+    if isinstance(imap, float):
+        waits[Protocol.IMAP], imap = imap, None
     if smtp is not None and imap is not None:
         smtp, imap = join(smtp, imap, same_secret=secrets.smtp == secrets.imap)
     return RowVerdict(smtp, imap, waits)
+
+
+async def _side_by_side(first: Coroutine[None, None, T], second: Coroutine[None, None, T]) -> tuple[T, T]:
+    """Run both, the second in a task of its own. Neither raises anything but CancelledError; both have ended then."""
+    beside = asyncio.ensure_future(second)
+    try:
+        return await first, await beside
+    except BaseException:
+        beside.cancel()
+        await asyncio.wait([beside])
+        raise
 
 
 async def _verify_side(
@@ -117,7 +133,7 @@ async def _verify_side(
     """Return the verdict of a side, or in how many seconds it is to come back; None: it is not to be checked."""
     if side is None or not side.wanted:
         return None
-    errand = _Errand(task, protocol, side, secret or Secret(""), is_token, kit, progress)
+    errand = _Errand(task, task.provider, protocol, side, secret or Secret(""), is_token, kit, progress)
     try:
         verdict = await _check_side(errand)
     except NoTurn as waits:
@@ -142,16 +158,15 @@ async def _check_side(errand: _Errand) -> SideVerdict:
         missing = Failure(FailureKind.NAME_NOT_FOUND, Stage.RESOLVE, detail="no settings were found for the domain")
         return errand.judge(missing, Diagnosis(Code.DNS_NOT_FOUND, "discovery", missing.detail))
     preset = find_preset_by_host(side.host)
-    if preset is not None and not errand.task.provider:
-        # Only now it is known who runs the service.
-        errand = replace(errand, task=replace(errand.task, provider=preset.slug))
-    errand = replace(errand, side=side)
+    if preset is not None and not errand.provider:
+        errand.provider = preset.slug
+    errand.side = side
     return _judge_beforehand(errand) or await _walk(errand)
 
 
 def _judge_beforehand(errand: _Errand) -> SideVerdict | None:
     """Return the verdict of a login that cannot work where it would be made; None: it may."""
-    provider, side = errand.task.provider, errand.side
+    provider, side = errand.provider, errand.side
     refusal = judge_before_dialling(provider, errand.protocol, host=side.host, is_token=errand.is_token)
     if refusal is None:
         return None
@@ -165,11 +180,11 @@ async def _walk(errand: _Errand) -> SideVerdict:
     Raises:
         NoTurn: the host has none for us now; nothing was sent.
     """
-    task, protocol, side, kit = errand.task, errand.protocol, errand.side, errand.kit
+    task, protocol, side, kit, provider = errand.task, errand.protocol, errand.side, errand.kit, errand.provider
     assert side.encryption is not None
     given = Server(side.host, side.port, side.encryption)
-    preset = find_preset_by_host(side.host) or (find_preset(task.provider) if task.provider else None)
-    door = await _find_door(side.host, preset, kit)
+    preset = find_preset_by_host(side.host) or (find_preset(provider) if provider else None)
+    door = await find_door(side.host, preset, kit.tools)
     shut = kit.pace.end_for(door.name, protocol)
     if shut is not None:
         failure = Failure(FailureKind.REFUSED, Stage.CONNECT, detail="not dialled: the host is left alone")
@@ -196,13 +211,13 @@ async def _walk(errand: _Errand) -> SideVerdict:
             if dialled.is_settled:
                 used = replace(side, host=server.host, port=server.port, encryption=server.encryption)
                 mended = describe_corrections(protocol, given, server)
-                return judge(task.provider, used, dialled.checked, dialled.diagnosis, corrections=mended, dials=dials)
+                return judge(provider, used, dialled.checked, dialled.diagnosis, corrections=mended, dials=dials)
     diagnosis = first.diagnosis
     is_banned = kit.pace.shut_for(door.name, protocol) is Code.IP_BLOCKED
     if is_banned and diagnosis.code in _REFUSES_US and not first.is_settled:
         diagnosis = Diagnosis(Code.IP_BLOCKED, "pace:banned", _LEFT_ALONE[Code.IP_BLOCKED])
     return judge(
-        task.provider,
+        provider,
         side,
         first.checked,
         diagnosis,
@@ -210,16 +225,6 @@ async def _walk(errand: _Errand) -> SideVerdict:
         is_final=kit.pace.is_given_up(door.name, protocol),
         is_host_known=is_host_known,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Door:
-    """By what a host is paced. `is_own`: the operator lets its network through. `resolve_ms`: what finding it took."""
-
-    name: str
-    is_big: bool = False
-    is_own: bool = False
-    resolve_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +241,14 @@ class _Dialled:
         return self.checked.is_ok or self.checked.trace.sent_credentials
 
 
-async def _dial(errand: _Errand, server: Server, door: _Door, turn_seconds: float, left_seconds: float) -> _Dialled:
+async def _dial(errand: _Errand, server: Server, door: Door, turn_seconds: float, left_seconds: float) -> _Dialled:
     """Wait for a turn, check one login at one server, and let the pace learn from it.
 
     Raises:
         NoTurn: none came within `turn_seconds`.
     """
     task, protocol, side, pace = errand.task, errand.protocol, errand.side, errand.kit.pace
-    login = Login(protocol, server, side.username, errand.secret, errand.is_token, task.provider, side.sources)
+    login = Login(protocol, server, side.username, errand.secret, errand.is_token, errand.provider, side.sources)
     way = (server.port, server.encryption)
     loop = asyncio.get_running_loop()
     async with pace.turn(
@@ -259,27 +264,9 @@ async def _dial(errand: _Errand, server: Server, door: _Door, turn_seconds: floa
         tools = _shorten(errand.kit.tools, left_seconds)
         checked = await check_login(login, tools, address=side.address, on_cut=errand.note_cut)
         seconds = loop.time() - began_at
-    diagnosis = diagnose_checked(checked, provider=task.provider, is_token=errand.is_token)
+    diagnosis = diagnose_checked(checked, provider=errand.provider, is_token=errand.is_token)
     pace.observe(door.name, protocol, diagnosis.code, way)
     return _Dialled(_add_resolve_ms(checked, door.resolve_ms), diagnosis, seconds)
-
-
-async def _find_door(host: str, preset: Preset | None, kit: Kit) -> _Door:
-    """Return by what a host is paced: its provider, else its address, else, where it has none, its name.
-
-    Many domains have names of their own for one machine, which counts what comes from us all the same.
-    """
-    if preset is not None and (preset.owns(host) or preset is find_preset_by_host(host)):
-        return _Door(preset.slug, is_big=True)
-    loop = asyncio.get_running_loop()
-    began_at = loop.time()
-    try:
-        addresses = await kit.tools.resolver.addresses(host)
-    except ResolveError:
-        return _Door(organisation_of(host))
-    name = min(addresses, key=lambda address: (":" in address, address))
-    is_own = is_let_through(name, kit.tools.egress)
-    return _Door(name, is_own=is_own, resolve_ms=round((loop.time() - began_at) * 1000))
 
 
 def _shorten(tools: Tools, seconds: float) -> Tools:

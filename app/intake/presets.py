@@ -87,6 +87,7 @@ def find_preset_by_mx(host: str) -> Preset | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def find_preset_by_host(host: str) -> Preset | None:
     """Return the preset one of whose servers is `host`, in whatever region it stands."""
     tables, host = _tables(), host.lower()
