@@ -38,18 +38,18 @@ _GONE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what asyncpg says of a connection that the server ends in the same moment
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.OperatorInterventionError,  # shut down, crashed, starting, cancelled
+    asyncpg.InsufficientResourcesError,  # no room, no memory, no connection left
+    asyncpg.PostgresSystemError,  # its disk fails it
+    asyncpg.TransactionRollbackError,  # deadlocks
+    asyncpg.InvalidTransactionStateError,  # read-only for a while, as while another becomes the first; too long idle
+    asyncpg.ObjectNotInPrerequisiteStateError,  # locked for longer than the operator bears
+    asyncpg.InvalidAuthorizationSpecificationError,  # its password has just been changed, and ours not yet
+    asyncpg.InvalidCatalogNameError,  # the database is being put back
     OSError,
     TimeoutError,
 )
+"""What passes, or is for the operator to mend. Nothing in what was asked causes it, so it is asked again later."""
 
 
 class StoreError(Exception):

@@ -94,6 +94,26 @@ async def test_a_block_with_a_bad_record_is_held_too_while_postgresql_is_away(
     assert (await space.read(request_id)).counts == Counts(total=2, connected=2)
 
 
+async def test_results_are_held_while_postgresql_may_only_be_read(space: Space, database_url: str) -> None:
+    """As when its disk is nearly full, or another is about to take its place."""
+    db = await open_pool(database_url, most=1)
+    book = Book(db)
+    try:
+        request_id = await space.add(make_rows(3))
+        rows = await space.claim(request_id, book.worker_id)
+        await db.execute("SET default_transaction_read_only = on")
+        for claimed in rows:
+            book.recorder.add(ended(claimed))
+        assert not await book.recorder.flush(0.5)
+        assert len(book.recorder.list_held()) == 3
+        await db.execute("SET default_transaction_read_only = off")
+        assert await book.recorder.flush(10)
+        assert (await space.read(request_id)).counts == Counts(total=3, connected=3)
+    finally:
+        await book.close()
+        db.terminate()
+
+
 async def test_results_outlive_a_postgresql_that_goes_and_comes_and_are_written_once(
     outage: Outage, key_text: str
 ) -> None:

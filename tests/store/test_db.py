@@ -29,7 +29,12 @@ from tests.store.ledger import Space, make_rows
         ("INSERT INTO drains (request_id, worker_id) VALUES (gen_random_uuid(), gen_random_uuid())", NotFound),
         ("SELECT 1 / 0", StoreError),
         ("SELECT pg_terminate_backend(pg_backend_pid())", Unavailable),
-        ("SET statement_timeout = 1; SELECT pg_sleep(5)", Unavailable),
+        ("SET LOCAL statement_timeout = 1; SELECT pg_sleep(5)", Unavailable),
+        ("SET LOCAL transaction_read_only = on; DELETE FROM workers", Unavailable),
+        ("DO $$ BEGIN RAISE 'no room' USING ERRCODE = 'disk_full'; END $$", Unavailable),
+        ("DO $$ BEGIN RAISE 'the disk fails' USING ERRCODE = 'io_error'; END $$", Unavailable),
+        ("DO $$ BEGIN RAISE 'locked' USING ERRCODE = 'lock_not_available'; END $$", Unavailable),
+        ("DO $$ BEGIN RAISE 'who is that' USING ERRCODE = 'invalid_password'; END $$", Unavailable),
     ],
 )
 async def test_each_error_is_the_right_one_of_ours(space: Space, statement: str, error: type[StoreError]) -> None:
