@@ -5,6 +5,7 @@ at the start by name, all of them at once.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -101,9 +102,28 @@ def _redis_url(text: str) -> str:
 
 
 def _store(text: str) -> str:
-    if text and not text.startswith(("file://", "s3://")):
-        raise ValueError("must begin with file:// or s3://")
+    # A host after file:// is a folder with a slash too few.
+    if not re.match(r"file:///[^/]|s3://[^/]", text):
+        raise ValueError("must be file:///folder or s3://bucket/prefix")
     return text
+
+
+def _name_servers(text: str) -> tuple[str, ...]:
+    servers = _words(text)
+    if not all(map(_is_name_server, servers)):
+        raise ValueError("must be addresses such as 192.0.2.53,2001:db8::53 or 192.0.2.53:5353")
+    return servers
+
+
+def _is_name_server(text: str) -> bool:
+    address, colon, port = text.rpartition(":")
+    if colon and "." in address:
+        return port.isdecimal() and 1 <= int(port) <= 65535 and _is_name_server(address)
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _path(text: str) -> Path:
@@ -165,7 +185,7 @@ class Settings:
         {}, _limits, "most checks at a time for a provider or a host, which then counts as bearing it"
     )
     probe_sender: bool = _setting(False, lambda t: _one_of("true", "false")(t) == "true", "also ask MAIL FROM")
-    dns_servers: tuple[str, ...] = _setting((), _words, "name servers to ask; empty: the system's")
+    dns_servers: tuple[str, ...] = _setting((), _name_servers, "name servers to ask; empty: the system's")
     retention_days: int = _setting(30, _whole(1, 3650), "after which requests and reports are deleted")
     secret_retention_hours: int = _setting(24, _whole(0, 8760), "after which failed rows' secrets are destroyed")
     rate_limit: int = _setting(600, _whole(1, 1_000_000), "API calls a minute for each key")

@@ -33,7 +33,8 @@ GOOD: list[tuple[str, str, str, object]] = [
     ("PROVIDER_LIMITS", "gmail=10,mail.example.com=4", "provider_limits", {"gmail": 10, "mail.example.com": 4}),
     ("PROBE_SENDER", "true", "probe_sender", True),
     ("PROBE_SENDER", "false", "probe_sender", False),
-    ("DNS_SERVERS", "192.0.2.1,192.0.2.2", "dns_servers", ("192.0.2.1", "192.0.2.2")),
+    ("DNS_SERVERS", "192.0.2.1, 192.0.2.2:5353", "dns_servers", ("192.0.2.1", "192.0.2.2:5353")),
+    ("DNS_SERVERS", "2001:db8::53", "dns_servers", ("2001:db8::53",)),
     ("LOG_FORMAT", "json", "log_format", "json"),
     ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
 ]
@@ -53,7 +54,11 @@ BAD = [
     ("METRICS_ADDRESS", "localhost:", "must be an address and a port such as 127.0.0.1:9100"),
     ("METRICS_ADDRESS", "localhost:70000", "must be an address and a port such as 127.0.0.1:9100"),
     ("METRICS_ADDRESS", "localhost:²", "must be an address and a port such as 127.0.0.1:9100"),
-    ("REPORT_STORE", "/srv/reports", "must begin with file:// or s3://"),
+    ("REPORT_STORE", "/srv/reports", "must be file:///folder or s3://bucket/prefix"),
+    ("REPORT_STORE", "file://srv/reports", "must be file:///folder or s3://bucket/prefix"),
+    ("REPORT_STORE", "file://", "must be file:///folder or s3://bucket/prefix"),
+    ("REPORT_STORE", "s3://", "must be file:///folder or s3://bucket/prefix"),
+    ("REPORT_STORE", "s3:///prefix", "must be file:///folder or s3://bucket/prefix"),
     ("CHECK_TIMEOUT", "soon", "must be a number of seconds from 1 to 600"),
     ("CHECK_TIMEOUT", "nan", "must be a number of seconds from 1 to 600"),
     ("CHECK_TIMEOUT", "inf", "must be a number of seconds from 1 to 600"),
@@ -67,6 +72,10 @@ BAD = [
     ("PROVIDER_LIMITS", "gmail=²", "must be pairs such as gmail=10,mail.example.com=4"),
     ("PROVIDER_LIMITS", "=4", "must be pairs such as gmail=10,mail.example.com=4"),
     ("PROBE_SENDER", "yes", "must be one of true, false"),
+    *(
+        ("DNS_SERVERS", text, "must be addresses such as 192.0.2.53,2001:db8::53 or 192.0.2.53:5353")
+        for text in ("ns.example.com", "192.0.2.1,nowhere", "192.0.2.1:0", "192.0.2.1:70000", "192.0.2.1:", "x.y:53")
+    ),
     ("LOG_FORMAT", "xml", "must be one of auto, console, json"),
 ]
 
