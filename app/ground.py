@@ -9,16 +9,15 @@ from app import embedded
 from app.seal import Keyring
 from app.settings import PREFIX, Settings, SettingsError
 
-_KEYS_NEEDED: Final = f"{PREFIX}SECRET_KEYS is required with DATABASE_URL; make a key with: openssl rand -base64 32"
+_KEYS_NEEDED: Final = "is required with DATABASE_URL; make a key with: openssl rand -base64 32"
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Complete settings; `servers` None: both addresses were given. `is_new`: the data folder was made just now."""
+    """Complete settings; `servers` None: both addresses were given."""
 
     settings: Settings
     servers: embedded.Embedded | None
-    is_new: bool = False
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return the environment in which a process of ours finds the same ground."""
@@ -40,14 +39,13 @@ def open_ground(settings: Settings, *, may_attach: bool = False) -> Ground:
     `may_attach`: servers that another process runs on the same folder will do, as for `keys create`.
 
     Raises:
-        SettingsError: SECRET_KEYS is wrong, or missing while DATABASE_URL is given.
+        SettingsError: as `check_settings`.
         EmbeddedError: the servers of our own cannot run.
     """
-    check_keys(settings)
+    check_settings(settings)
     if settings.database_url and settings.redis_url:
         return Ground(settings, None)
     data_dir = settings.data_dir.absolute()
-    is_new = not data_dir.exists()
     servers = embedded.start_or_attach(data_dir) if may_attach else embedded.start(data_dir)
     complete = replace(
         settings,
@@ -56,7 +54,7 @@ def open_ground(settings: Settings, *, may_attach: bool = False) -> Ground:
         redis_url=settings.redis_url or servers.redis_url,
         secret_keys=settings.secret_keys or _split(embedded.read_key_file(data_dir)),
     )
-    return Ground(complete, servers, is_new)
+    return Ground(complete, servers)
 
 
 @contextmanager
@@ -74,9 +72,9 @@ def attach_ground(settings: Settings) -> Settings:
     """Complete the settings of one process among many: addresses as given, else those of an `up` on the same folder.
 
     Raises:
-        SettingsError: there is neither.
+        SettingsError: there is neither, or as `check_settings`.
     """
-    check_keys(settings)
+    check_settings(settings)
     if settings.database_url and settings.redis_url:
         return settings
     data_dir = settings.data_dir.absolute()
@@ -97,19 +95,35 @@ def attach_ground(settings: Settings) -> Settings:
     )
 
 
-def check_keys(settings: Settings) -> None:
-    """Refuse secret keys that are wrong, or missing where the data are not in a folder of our own.
+def check_settings(settings: Settings) -> None:
+    """Refuse what is wrong of settings that each look right: secret keys, and files that they name.
 
     Raises:
-        SettingsError: see above.
+        SettingsError: naming every variable that is wrong.
     """
-    if settings.secret_keys:
-        try:
-            Keyring.from_texts(settings.secret_keys)
-        except ValueError as error:
-            raise SettingsError([f"{PREFIX}SECRET_KEYS {error}"]) from None
-    elif settings.database_url:
-        raise SettingsError([_KEYS_NEEDED])
+    problems = {"SECRET_KEYS": _judge_keys(settings), "CA_FILE": _judge_ca_file(settings.ca_file)}
+    told = [f"{PREFIX}{name} {problem}" for name, problem in problems.items() if problem]
+    if told:
+        raise SettingsError(told)
+
+
+def _judge_keys(settings: Settings) -> str:
+    """Return what is wrong with the keys; empty: nothing. They may be missing where the data are in our own folder."""
+    if not settings.secret_keys:
+        return _KEYS_NEEDED if settings.database_url else ""
+    try:
+        Keyring.from_texts(settings.secret_keys)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _judge_ca_file(ca_file: str) -> str:
+    if not ca_file:
+        return ""
+    from app.login.tls import judge_ca_file
+
+    return judge_ca_file(ca_file)
 
 
 def _split(text: str) -> tuple[str, ...]:

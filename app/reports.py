@@ -140,9 +140,5 @@ def open_report_store(settings: Settings, link_key: bytes) -> ReportStore:
         # Region, endpoint and credentials come from the AWS_… variables, as everywhere with S3.
         return ReportStore(S3Store.from_url(address), is_local=False, link_key=link_key)
     except (BaseError, OSError, ValueError) as error:
-        raise ReportStoreError(f"{address}: {type(error).__name__}") from None
-
-
-def report_name(request_id: str, created_at_ms: int) -> str:
-    """Return the file name that users see."""
-    return f"Email-Account_Bulk_Report_{request_id}_{created_at_ms}.csv"
+        why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        raise ReportStoreError(f"The report store {address} cannot be opened: {why}") from None

@@ -13,6 +13,7 @@ from app.cli import screen
 from app.cli.direct import DirectRow, check_rows, count, open_rows, render_report
 from app.cli.files import read_rows
 from app.cli.root import EXIT_USAGE, CommandError, read_settings, run_async
+from app.ground import check_settings
 from app.model import Encryption, SideResult, Stage
 from app.report.payload import render_row
 
@@ -85,6 +86,7 @@ def check_command(
     if (file is None) == (email is None):
         raise CommandError("Give a file, or --email with one mailbox.", EXIT_USAGE)
     settings = read_settings(check_concurrency=concurrency)
+    check_settings(settings)
     log.set_up(settings.log_format, "ERROR")
     logging.captureWarnings(True)
     if email is not None:

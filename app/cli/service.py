@@ -11,7 +11,7 @@ import click
 from app import log, supervise
 from app.cli.plain import plain_errors
 from app.cli.root import environ, read_settings, run_async
-from app.ground import Ground, attach_ground, check_keys, standing
+from app.ground import Ground, attach_ground, check_settings, standing
 from app.settings import Settings, SettingsError, list_documented, variable_name
 
 FOLDER: Final = click.Path(file_okay=False, path_type=Path)
@@ -78,8 +78,9 @@ def api_command(host: str | None, port: int | None) -> None:
     settings = attach_ground(read_settings(host=host, port=port))
     log.set_up(settings.log_format, settings.log_level, process="api")
     from app.api.main import serve
+    from app.reports import ReportStoreError
 
-    with plain_errors():
+    with plain_errors(ReportStoreError):
         run_async(lambda: serve(settings), fast=True)
 
 
@@ -88,9 +89,10 @@ def worker_command() -> None:
     """Run one worker process against DATABASE_URL and REDIS_URL."""
     settings = attach_ground(read_settings())
     log.set_up(settings.log_format, settings.log_level, process="worker")
+    from app.reports import ReportStoreError
     from jobs.worker import run_worker
 
-    with plain_errors():
+    with plain_errors(ReportStoreError):
         run_async(lambda: run_worker(settings), fast=True)
 
 
@@ -115,7 +117,7 @@ def migrate_command() -> None:
 def settings_command(as_json: bool) -> None:
     """List every setting with its value; secrets are starred. Wrong ones are named, and the exit code is 2."""
     settings = read_settings()
-    check_keys(settings)
+    check_settings(settings)
     lines = []
     for entry in list_documented():
         value = _shown(settings, entry.variable)

@@ -116,6 +116,17 @@ def open_contexts(ca_file: str = "") -> TlsContexts:
     return TlsContexts({protocol: _open_verifying(ca_file) for protocol in Protocol}, peek)
 
 
+def judge_ca_file(ca_file: str) -> str:
+    """Return what keeps a PEM file of authorities from being used; empty: nothing."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=ca_file)
+    except ssl.SSLError:
+        return f"holds no certificate in PEM: {ca_file}"
+    except OSError as error:
+        return f"cannot be read: {ca_file}: {error.strerror}"
+    return ""
+
+
 def _open_verifying(ca_file: str) -> ResumingContext:
     # As ssl.create_default_context makes it, less VERIFY_X509_STRICT, which Python 3.13 alone asks for: the same
     # certificate shall be as good everywhere.

@@ -100,6 +100,23 @@ def test_a_database_that_is_away_is_3(command: Command, monkeypatch: pytest.Monk
     assert ended.err == "bulk-connect: PostgreSQL cannot be reached. Is DATABASE_URL right, and does the server run?\n"
 
 
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_a_report_store_that_cannot_be_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environ = {
+        "DATABASE_URL": f"postgresql://x@/x?host={tmp_path}",
+        "REDIS_URL": f"unix://{tmp_path}/none",
+        "BULK_CONNECT_SECRET_KEYS": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        "BULK_CONNECT_REPORT_STORE": f"file://{tmp_path}/file/reports",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "app", name], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    store = f"The report store file://{tmp_path}/file/reports cannot be opened: Not a directory"
+    assert done.stderr == f"bulk-connect: {store}\n"
+
+
 def test_python_m_app_is_the_same_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "app", "nothing"], cwd=ROOT, capture_output=True, text=True, check=False

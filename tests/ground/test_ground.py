@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ground import attach_ground, check_keys, open_ground, standing
+from app.ground import attach_ground, check_settings, open_ground, standing
 from app.settings import Settings, SettingsError
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -33,8 +33,21 @@ def test_a_database_without_secret_keys_is_refused() -> None:
 
 def test_bad_secret_keys_are_refused_and_not_quoted() -> None:
     with pytest.raises(SettingsError, match="SECRET_KEYS must be keys of 32 bytes") as caught:
-        check_keys(Settings(secret_keys=("too-short",)))
+        check_settings(Settings(secret_keys=("too-short",)))
     assert "too-short" not in str(caught.value)
+
+
+def test_a_file_of_authorities_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    missing, empty = tmp_path / "missing.pem", tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    with pytest.raises(SettingsError, match=f"^BULK_CONNECT_CA_FILE cannot be read: {missing}: No such file"):
+        open_ground(Settings(ca_file=str(missing), data_dir=tmp_path / "data"))
+    with pytest.raises(SettingsError, match=f"^BULK_CONNECT_CA_FILE holds no certificate in PEM: {empty}"):
+        attach_ground(Settings(ca_file=str(empty)))
+    with pytest.raises(SettingsError) as caught:
+        check_settings(Settings(ca_file=str(missing), secret_keys=("too-short",)))
+    assert len(caught.value.problems) == 2
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_part_alone_needs_addresses(tmp_path: Path) -> None:
@@ -45,7 +58,6 @@ def test_a_part_alone_needs_addresses(tmp_path: Path) -> None:
 def test_what_is_missing_is_started_and_others_may_join(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     with standing(settings) as ground:
-        assert ground.is_new
         assert ground.servers is not None
         assert ground.settings.database_url.startswith("postgresql://")
         assert ground.settings.redis_url.startswith("unix://")
