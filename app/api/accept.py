@@ -18,7 +18,15 @@ from app.model import Counts, Options, Row, RowError
 from app.report.payload import REJECTIONS_SHOWN, render_accepted
 from app.seal import new_data_key
 from app.store.db import new_id, transaction
-from app.store.idempotency import IdempotencyKey, KeyBusy, KeyMismatch, Remembered, claim_key, record_key
+from app.store.idempotency import (
+    IdempotencyKey,
+    KeyBusy,
+    KeyMismatch,
+    Remembered,
+    claim_key,
+    recall_key,
+    record_key,
+)
 from app.store.requests import insert_request, judge_existing, sum_queued_rows
 
 Render = Callable[[UUID, Counts, Sequence[Row]], bytes]
@@ -43,13 +51,22 @@ async def accept_order(http: web.Request, order: Order) -> web.Response:
         return msgspec.json.encode(render_accepted(request_id, counts, list_rejections(rows), order.columns))
 
     made, is_replayed = await store_order(http.app[API], http[CALLER].workspace_id, order, render)
-    return json_answer(
-        msgspec.Raw(made.answer),
-        headers={
-            **locate_status(http, made.request_id),
-            **(REPLAYED if is_replayed else {}),
-        },
-    )
+    return _answer(http, made, is_replayed)
+
+
+async def answer_again(http: web.Request, key: IdempotencyKey | None) -> web.Response | None:
+    """Return the first answer to a call with this key; None: it is new. For calls that ask more than their body.
+
+    What they ask of may have changed since: secrets destroyed, a request deleted.
+
+    Raises:
+        Problem: the key came with another body (422).
+    """
+    try:
+        made = await recall_key(http.app[API].db, key) if key is not None else None
+    except KeyMismatch:
+        raise key_mismatch() from None
+    return _answer(http, made, is_replayed=True) if made is not None else None
 
 
 async def store_order(api: Api, workspace_id: UUID, order: Order, render: Render) -> tuple[Remembered, bool]:
@@ -95,6 +112,11 @@ def list_rejections(rows: Sequence[Row]) -> list[RowError]:
             words = f"Row {row.duplicate_of} has the same mailbox; that one is checked."
             found.append(RowError(row.row, "smtpEmailAddress", "duplicate", words))
     return found
+
+
+def _answer(http: web.Request, made: Remembered, is_replayed: bool) -> web.Response:
+    headers = {**locate_status(http, made.request_id), **(REPLAYED if is_replayed else {})}
+    return json_answer(msgspec.Raw(made.answer), headers=headers)
 
 
 async def _insert(api: Api, link: Any, workspace_id: UUID, order: Order, render: Render) -> tuple[Remembered, Counts]:

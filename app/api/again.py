@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from app.api.accept import Order, accept_order
+from app.api.accept import Order, accept_order, answer_again
 from app.api.body import read_body
 from app.api.context import API, CALLER, Api
 from app.api.idempotency import read_idempotency_key
@@ -38,6 +38,8 @@ async def retry(http: web.Request) -> web.Response:
     body = await read_body(http, api.settings.max_body_bytes)
     given = _read_given(body)
     key = read_idempotency_key(http, body)
+    if (before := await answer_again(http, key)) is not None:
+        return before
     request = await find_request(http)
     if request.closed_at is None:
         raise Problem(409, "still-running", "Rows of this request are still being checked. Retry when it is completed.")
@@ -59,6 +61,8 @@ async def reconnect(http: web.Request) -> web.Response:
     body = await read_body(http, api.settings.max_body_bytes)
     texts = _read_account_ids(body)
     key = read_idempotency_key(http, body)
+    if (before := await answer_again(http, key)) is not None:
+        return before
     if len(texts) > api.settings.max_rows:
         words = f"{len(texts)} accounts are more than the {api.settings.max_rows} that one request may hold."
         raise Problem(413, "too-many-rows", words, extra={"limit": api.settings.max_rows})

@@ -52,7 +52,16 @@ async def claim_key(link: Database, key: IdempotencyKey) -> Remembered | None:
     held = await _LOCK.one(link, int.from_bytes(digest[:8], "big", signed=True))
     if not held["is_ours"]:
         raise KeyBusy
-    found = await _GET.one(link, key.workspace_id, key.text, KEPT)
+    return await recall_key(link, key)
+
+
+async def recall_key(db: Database, key: IdempotencyKey) -> Remembered | None:
+    """Return what a key made before; None: nothing yet.
+
+    Raises:
+        KeyMismatch: it came with another body.
+    """
+    found = await _GET.one(db, key.workspace_id, key.text, KEPT)
     if found is None:
         return None
     if found["body_hash"] != key.body_hash:

@@ -51,6 +51,11 @@ async def replaced(service: Service, table: str, column: str, id_text: str, valu
         await db.execute(f"UPDATE {table} SET {column} = $2 WHERE id = $1", here, before)
 
 
+def mailbox_of_nobody() -> dict[str, object]:
+    """Return a row that fails at once: nothing listens there."""
+    return row(smtpHost="127.0.0.1", smtpPort=587, imap=False)
+
+
 async def rows_of(service: Service, request_id: str) -> list[Any]:
     return list((await service.get(f"{CONNECT}/{request_id}/rows")).payload["items"])
 
@@ -146,6 +151,25 @@ async def test_a_retry_with_a_key_makes_one_request(failed: tuple[Service, str])
     first, again = [await service.post(f"{CONNECT}/{request_id}/retry", [], headers=headers) for _ in range(2)]
     assert first.body == again.body
     assert again.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_retry_is_answered_again_though_what_it_asked_of_is_gone(failed: tuple[Service, str]) -> None:
+    service, parent = failed
+    path, headers = f"{CONNECT}/{parent}/retry", {"Idempotency-Key": "again-2"}
+    first = await service.post(path, [], headers=headers)
+    async with replaced(service, "requests", "data_key", parent, None):
+        again = await service.post(path, [], headers=headers)
+        assert (again.status, again.body) == (200, first.body)
+        assert again.headers["Location"] == first.headers["Location"]
+        mismatch = await service.post(path, [{"row": 2, "smtpPassword": RIGHT}], headers=headers)
+        assert (mismatch.status, mismatch.problem) == (422, "idempotency-mismatch")
+    request_id = await service.connected(mailbox_of_nobody())
+    await service.finished(request_id)
+    path = f"{CONNECT}/{request_id}/retry"
+    first = await service.post(path, [], headers={"Idempotency-Key": "again-3"})
+    await service.api.db.execute("DELETE FROM requests WHERE id = $1", UUID(request_id))
+    again = await service.post(path, [], headers={"Idempotency-Key": "again-3"})
+    assert (again.status, again.body) == (200, first.body)
 
 
 async def test_stored_accounts_are_checked_again(failed: tuple[Service, str]) -> None:
