@@ -5,7 +5,7 @@ SELECT r.row, r.external_id, r.email, coalesce(r.outcome, '') AS outcome, r.acco
     r.smtp_host, r.smtp_port, r.smtp_encryption, r.imap_host, r.imap_port, r.imap_encryption,
     nullif(r.corrections, '[]') AS corrections, nullif(r.errors, '[]') AS errors,
     CASE WHEN $4 THEN nullif(r.extra, '{}') END AS extra,
-    coalesce(r.duplicate_of, 0) AS duplicate_of, r.attempt, r.duration_ms, r.checked_at,
+    coalesce(r.duplicate_of, 0) AS duplicate_of, r.attempt - r.put_off_count AS attempts, r.duration_ms, r.checked_at,
     s.status, s.code, s.remedy, s.reply, s.host, s.port, s.encryption, nullif(s.corrections, '[]'),
     i.status, i.code, i.remedy, i.reply, i.host, i.port, i.encryption, nullif(i.corrections, '[]')
 FROM request_rows r

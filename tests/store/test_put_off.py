@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+from app.store.lines import iterate_report_lines
+from app.store.rows import list_row_results
 from tests.store.ledger import Space, make_row, waiting
 
 
@@ -29,3 +31,6 @@ async def test_budget_begins_with_the_first_try_and_does_not_move(space: Space) 
     assert began[0] != began[1]
     assert began[1] == began[2] == began[3]
     assert (await space.row(request_id))["put_off_count"] == 2
+    (line,) = [line async for block in iterate_report_lines(space.db, request_id) for line in block]
+    (result,) = await list_row_results(space.db, request_id)
+    assert line.attempts == result.attempts == 2
