@@ -240,7 +240,8 @@ class Correction:
 class Row:
     """One entry of a request, read and filled as far as can be without asking the network.
 
-    `row` counts from 1 in input order. `email` is the address that names the account.
+    `row` counts from 1 in input order. `email` is the address that names the account; where the row is invalid for
+    want of one, what was written there.
     `details` holds what is carried along and given back (fromName, tags, metadata, …), JSON-able.
     `extra` holds unknown columns by their own names. `errors` not empty: the row is invalid.
     `pace_key` groups rows that knock on the same door (provider slug, else host or domain).

@@ -149,7 +149,7 @@ def _row() -> Schema:
         {
             "row": whole(minimum=1),
             "externalId": text(),
-            "emailAddress": text(),
+            "emailAddress": text("Of an invalid row without one: what was written there, unless it may be a secret."),
             "emailServiceProvider": text(),
             "outcome": maybe(words(Outcome)),
             "accountId": maybe(text()),

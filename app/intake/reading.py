@@ -6,6 +6,7 @@ No message quotes a secret. Most values are plain, and are told apart from the o
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from app.intake.address import BLANKS, parse_address, trim
 from app.intake.fields import (
@@ -14,6 +15,7 @@ from app.intake.fields import (
     LONG_TEXT_LIMIT,
     NO,
     NOT_STORED,
+    SECRET_FIELDS,
     SECRET_LIMIT,
     TEXT_LIMIT,
     YES,
@@ -22,6 +24,10 @@ from app.intake.fields import (
     quote,
 )
 from app.model import Correction, RowError
+from app.text import SHORTEST_NEEDLE, clean_text
+
+WRITTEN_LIMIT: Final = 254
+"""Characters, as many as an address may have octets (RFC 5321, section 4.5.3.1)."""
 
 
 @dataclass(slots=True)
@@ -83,8 +89,26 @@ class Reading:
         text = self.text(name)
         address = parse_address(text) if text else ""
         if text and not address:
-            self.fail(name, "format", f"{name} is not a mail address: {quote(text)}.")
+            shown = f": {quote(text)}" if self.written(name) else ""
+            self.fail(name, "format", f"{name} is not a mail address{shown}.")
         return address
+
+    def written(self, name: str) -> str:
+        """Return what stands in a field, for people to find it again: one plain line, cut where it is long.
+
+        Empty where it may be a secret: one of the row's own is in it, or an address stands where a secret belongs, so
+        that the columns are likely to be mixed up.
+        """
+        value = self.values.get(name)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            return ""
+        text, secrets = str(value), [str(self.values.get(field) or "") for field in SECRET_FIELDS]
+        for secret in filter(None, map(trim, secrets)):
+            is_in_it = secret in text if len(secret) >= SHORTEST_NEEDLE else secret == trim(text)
+            if is_in_it or (len(secret) <= TEXT_LIMIT and parse_address(secret)):
+                return ""
+        line = " ".join(clean_text(text[: 2 * WRITTEN_LIMIT]).split())
+        return line if len(line) <= WRITTEN_LIMIT else f"{line[:WRITTEN_LIMIT]}…"
 
     def port(self, name: str) -> int:
         """Return a port, 0 where absent. A spreadsheet's `993.0` is mended and told."""

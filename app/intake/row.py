@@ -74,10 +74,11 @@ def read_row(values: Mapping[str, object], number: int) -> Row:
         smtp.is_token,
         imap.is_token,
     )
+    shown = email or reading.written("smtpEmailAddress") or reading.written("imapEmailAddress")
     host = settled.smtp.server.host or settled.imap.server.host
     return Row(
         row=number,
-        email=email,
+        email=shown,
         external_id=reading.text("externalId"),
         provider=settled.provider,
         pace_key=settled.provider or organisation_of(host or split_domain(email)[1]),

@@ -52,6 +52,15 @@ async def test_rows_are_filtered_by_outcome(service: Service, request_id: str, o
     assert (await service.get(path, params={"outcome": outcome})).payload["total"] == len(rows)
 
 
+async def test_a_row_without_an_address_shows_what_was_written(service: Service) -> None:
+    wrong = "=sales at example.com"
+    request_id = await service.connected({**row("n1"), "smtpEmailAddress": wrong, "imapEmailAddress": ""})
+    (entry,) = (await service.get(f"{CONNECT}/{request_id}/rows")).payload["items"]
+    assert (entry["outcome"], entry["emailAddress"]) == ("invalid", wrong)
+    report = (await service.get(f"{CONNECT}/{request_id}/report.csv")).body.decode()
+    assert f",'{wrong},invalid," in report
+
+
 async def test_an_offset_passes_rows_over(service: Service, request_id: str) -> None:
     path = f"{CONNECT}/{request_id}/rows"
     assert (await walk(service, path, offset="7"))[0] == [8, 9, 10]

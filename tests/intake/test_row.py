@@ -185,6 +185,48 @@ def test_a_row_that_is_no_object_is_told() -> None:
     assert broken_row(4, "Words.").errors[0].message == "Words."
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("sales.example.com", "sales.example.com"),
+        (" sales @example,com\n", "sales @example,com"),
+        ("=HYPERLINK(1)@x", "=HYPERLINK(1)@x"),
+        ("\x1b[31msales\x00@\u202eexample", "sales@example"),
+        ("s" * 300 + "@example.com", "s" * 254 + "…"),
+        ("@" * 600, "@" * 254 + "…"),
+        (4711, "4711"),
+        ([], ""),
+        (" ", ""),
+    ],
+)
+def test_what_stands_where_an_address_belongs_is_shown(written: object, shown: str) -> None:
+    row = read(smtpEmailAddress=written)
+    assert row.errors
+    assert row.email == shown
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"smtpEmailAddress": "smtp-secret"},
+        {"smtpEmailAddress": "imap-secret of sales", "imapEmailAddress": ""},
+        {"smtpEmailAddress": "Ab1", "smtpPassword": "Ab1", "imapPassword": ""},
+        {"smtpEmailAddress": "horse-battery", "smtpPassword": "sales@example.com"},
+        {"smtpEmailAddress": "horse@battery", "smtpPassword": "", "imapPassword": "Sales <sales@example.com>"},
+    ],
+)
+def test_a_secret_in_the_column_of_addresses_is_never_shown(values: dict[str, object]) -> None:
+    row = read(**values)
+    assert (row.email, row.errors != ()) == ("", True)
+    told = " ".join(error.message for error in row.errors)
+    assert str(values["smtpEmailAddress"]) not in told
+
+
+def test_the_address_of_the_other_side_goes_before_what_is_none() -> None:
+    assert read(smtpEmailAddress="sales", imapEmailAddress="info@example.com").email == "info@example.com"
+    assert read(smtpEmailAddress="", imapEmailAddress="info").email == "info"
+
+
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
