@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.egress import Policy
 from app.login.connect import dial
@@ -19,6 +19,7 @@ from app.login.resolve import Resolver
 from app.login.smtp import SmtpSession
 from app.login.tls import TlsContexts, open_contexts
 from app.login.trace import Deadlines, Trail
+from app.login.turnstile import Turnstile
 from app.model import Certificate, Checked, Failure, FailureKind, Login, Protocol, Reply, Stage
 from app.settings import Settings
 
@@ -46,6 +47,7 @@ class Tools:
     deadlines: Deadlines
     hostname: str
     probe_sender: bool
+    turnstile: Turnstile = field(default_factory=Turnstile)
 
 
 def open_tools(settings: Settings, own_listeners: Collection[tuple[str, int]] = ()) -> Tools:
@@ -87,6 +89,7 @@ async def check_login(
     returns, the connection is closed or closing, and no task is left. A timeout after
     `trace.sent_credentials` became true is neither a yes nor a no.
     """
+    await tools.turnstile.enter()
     return await _Check(login, tools, address, on_cut).run()
 
 
