@@ -202,8 +202,9 @@ def _other_paths() -> Schema:
     one = entry({"payload": ref("Diagnosis")})
     link = [_path("path", "As in reportURL."), _query("expires", whole()), _query("signature", text())]
     report = _open("Download a finished report by its signed link", "text/csv", {"type": "string"}, parameters=link)
-    report["responses"] |= {"403": _problem(403), "503": _problem(503)}
+    report["responses"] |= {str(status): _problem(status) for status in (403, 404, 503)}
     report["responses"]["403"]["description"] = "The link has expired or is not whole."
+    report["responses"]["404"]["description"] = "The request was deleted, and its report with it."
     plain, state = {"type": "object"}, entry({"status": words(("ok", "unavailable"))})
     ready = _open("Whether calls can be served", _JSON, state)
     ready["responses"]["503"] = {"description": "Not now.", "content": _content(state)}

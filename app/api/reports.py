@@ -15,9 +15,9 @@ from app.api.requests import find_request, have_written_again
 from app.report.rows import render_header, render_rows, report_file_name
 from app.reports import CONTENT_TYPE, ReportStoreError
 from app.seal import is_link_valid
-from app.store.db import StoreError
+from app.store.db import NotFound, StoreError
 from app.store.lines import iterate_report_lines
-from app.store.requests import RequestRecord
+from app.store.requests import RequestRecord, get_request_for_job
 
 _LOG: Final = structlog.get_logger()
 
@@ -90,9 +90,14 @@ async def _send(
 
 
 async def _have_written_again(http: web.Request, name: str) -> None:
-    """Ask for a report once more; its name ends in the request's id and a time."""
+    """Ask for a report once more; its name ends in the request's id and a time.
+
+    Raises:
+        NotFound: the request was deleted, and its report with it.
+    """
     try:
         request_id = UUID(name.rpartition("_")[0].rpartition("_")[2])
     except ValueError:
-        return
+        raise NotFound from None
+    await get_request_for_job(http.app[API].db, request_id)
     await have_written_again(http.app[API], request_id)

@@ -17,6 +17,7 @@ from app.report.rows import HEADER
 from app.reports import ReportStoreError
 from app.seal import sign_link
 from app.store.db import Unavailable
+from app.store.requests import purge_request
 from app.store.rows import RowResult, list_row_results
 from jobs.write_report import write_report
 from tests.api.asking import CONNECT, STATUS, Answer, Client, Service, ask, row
@@ -140,6 +141,14 @@ async def test_a_file_that_is_gone_is_written_again(running: tuple[Api, Client],
     assert (await ask(running[1], "GET", str(link))).body == before
 
 
+async def test_a_link_to_a_request_that_was_deleted_is_told_so(running: tuple[Api, Client], service: Service) -> None:
+    request_id, link = await finish(service, row())
+    await service.api.reports.delete(link.path.removeprefix("/v1/reports/"))
+    await purge_request(service.api.db, UUID(request_id))
+    answer = await ask(running[1], "GET", str(link))
+    assert (answer.status, answer.problem) == (404, "not-found")
+
+
 async def test_a_signed_link_to_what_never_was_is_an_error_and_no_more(
     running: tuple[Api, Client], service: Service
 ) -> None:
@@ -147,7 +156,7 @@ async def test_a_signed_link_to_what_never_was_is_an_error_and_no_more(
     for path in ("nothing/here.csv", "here"):
         signature = sign_link(path, expires, service.api.reports.link_key)
         answer = await ask(running[1], "GET", f"/v1/reports/{path}?expires={expires}&signature={signature}")
-        assert (answer.status, answer.problem) == (503, "report-gone")
+        assert (answer.status, answer.problem) == (404, "not-found")
 
 
 async def test_a_reader_who_goes_away_harms_nobody(service: Service) -> None:
