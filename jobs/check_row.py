@@ -69,13 +69,13 @@ def end_check(worker: WorkerContext, check: Check, task: asyncio.Task[None]) -> 
         _LOG.error("check.failed", request_id=str(check.row.request_id), row=check.row.row, exc_info=error)
         check.progress = Progress(sent=set(Protocol))  # as if the worker had died: counted, and never without end
     if error is not None or task.cancelled():
-        terms = _terms(worker, check.row)
+        terms = _terms(worker, check.row, check.elapsed_ms())
         worker.recorder.add(hand_back(check.row, check.progress, check.settled, terms, check.elapsed_ms()))
 
 
 def give_back(worker: WorkerContext, row: ClaimedRow) -> None:
     """Give back a row whose check has not begun: no login was made."""
-    worker.recorder.add(hand_back(row, Progress(), {}, _terms(worker, row), 0))
+    worker.recorder.add(hand_back(row, Progress(), {}, _terms(worker, row, 0), 0))
 
 
 async def _verify(worker: WorkerContext, errand: Errand, check: Check, secrets: Secrets) -> RowVerdict:
@@ -102,7 +102,8 @@ async def _verify(worker: WorkerContext, errand: Errand, check: Check, secrets: 
 
 def _conclude(worker: WorkerContext, errand: Errand, check: Check, verdict: RowVerdict, secrets: Secrets) -> RowRecord:
     row = check.row
-    record = decide(row, verdict, check.settled, _terms(worker, row), check.elapsed_ms())
+    elapsed_ms = check.elapsed_ms()
+    record = decide(row, verdict, check.settled, _terms(worker, row, elapsed_ms), elapsed_ms)
     for side in record.sides:
         worker.metrics.count_check(side, row.provider)
     is_recheck = errand.request.kind == "reconnect"
@@ -117,9 +118,12 @@ def _conclude(worker: WorkerContext, errand: Errand, check: Check, verdict: RowV
     return replace(record, account=replace(account, is_recheck=is_recheck))
 
 
-def _terms(worker: WorkerContext, row: ClaimedRow) -> Terms:
-    """Each row has its own budget, from its first claim: the last of 100,000 has as much of it as the first."""
-    now = datetime.now(UTC)
+def _terms(worker: WorkerContext, row: ClaimedRow, elapsed_ms: int) -> Terms:
+    """Each row has its own budget, from its first claim: the last of 100,000 has as much of it as the first.
+
+    Its time is PostgreSQL's, from the claim on: what this machine's clock says may be wrong by hours.
+    """
+    now = (row.claimed_at or datetime.now(UTC)) + timedelta(milliseconds=elapsed_ms)
     budget = timedelta(seconds=worker.settings.retry_budget_seconds)
     return Terms((row.first_claimed_at or now) + budget, now, random.random())  # noqa: S311 - spreads retries
 

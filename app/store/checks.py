@@ -23,7 +23,7 @@ SCAN_FACTOR: Final = 50
 class ClaimedRow:
     """A row that is this worker's to check. Counts include the login that this claim counted in advance.
 
-    `put_off_count`: earlier claims that found no turn at the host, and so were no tries.
+    `put_off_count`: earlier claims that found no turn at the host, and so were no tries. Times are PostgreSQL's.
     """
 
     request_id: UUID
@@ -48,6 +48,7 @@ class ClaimedRow:
     duration_ms: int
     put_off_count: int = 0
     first_claimed_at: datetime | None = None
+    claimed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ RETURNING r.row, r.email, r.external_id, r.provider, r.pace_key, r.smtp_wanted, 
     r.smtp_host, r.smtp_port, r.smtp_encryption, r.imap_wanted, r.imap_address, r.imap_username, r.imap_host,
     r.imap_port, r.imap_encryption, r.sources, r.sealed, r.smtp_is_token, r.imap_is_token, r.details, r.attempt,
     r.smtp_open, r.imap_open, r.smtp_login_count, r.imap_login_count, r.smtp_unanswered_count, r.imap_unanswered_count,
-    r.duration_ms, r.put_off_count, r.first_claimed_at;
+    r.duration_ms, r.put_off_count, r.first_claimed_at, r.claimed_at;
 
 -- name: list_open_checks :many
 -- What sides that are settled ended in, for rows of which the other side is tried again.

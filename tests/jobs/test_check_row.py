@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Self
 
 import pytest
 
@@ -55,6 +56,25 @@ async def test_a_check_cut_short_keeps_the_side_that_was_through(space: Space, s
     await one.drain(request_id)
     assert await codes_of(space, request_id) == ("failed", "invalid_credentials", "ok")
     assert refused == ["no"]
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+async def test_a_worker_whose_clock_is_wrong_tries_again_at_the_right_time(
+    space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(hours=hours)
+
+    monkeypatch.setattr("jobs.check_row.datetime", Wrong)
+    request_id = await space.add([box(servers, 1, "later")])
+    one: Hands = await hands()
+    await one.drain(request_id)
+    row = await space.row(request_id)
+    assert row["state"] == "waiting"
+    wait: timedelta = row["due_at"] - row["claimed_at"]
+    assert timedelta(seconds=3) < wait < timedelta(seconds=60)
 
 
 async def test_a_row_with_no_side_left_open_ends_without_a_login(space: Space, servers: Counting, hands: Hire) -> None:
