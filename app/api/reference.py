@@ -10,12 +10,14 @@ _STYLE: Final = """
 :root { color-scheme: light dark; --line: light-dark(#ddd, #444); --quiet: light-dark(#5a5a5a, #a8a8a8); }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto 6rem; padding: 0 1rem; }
 code, pre, h3, td:first-child, nav b { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .9em; }
-pre { border: 1px solid var(--line); border-radius: .4rem; padding: .75rem 1rem; overflow-x: auto; }
+pre { border: 1px solid var(--line); border-radius: .4rem; padding: .75rem 1rem;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
 h2 { margin: 3rem 0 1rem; } h3 { margin: 2.5rem 0 .25rem; font-size: 1rem; overflow-wrap: anywhere; }
 h3 b, nav b { display: inline-block; min-width: 4.8rem; }
 b.get { color: light-dark(#0a5cad, #7db8f5); } b.post { color: light-dark(#1b6e2c, #7fd08f); }
 b.delete { color: light-dark(#a8201a, #f28b82); }
-p { margin: .25rem 0 .75rem; } nav ul { list-style: none; padding: 0; } nav li { padding: .1rem 0 .1rem 5rem; }
+p { margin: .25rem 0 .75rem; }
+nav ul { list-style: none; padding: 0; } nav li { padding: .1rem 0 .1rem 5rem; overflow-wrap: anywhere; }
 nav b { margin-left: -5rem; width: 4.8rem; }
 nav span, .quiet { color: var(--quiet); }
 table { border-collapse: collapse; width: 100%; table-layout: fixed; margin: .5rem 0; }
@@ -25,10 +27,12 @@ td:first-child { width: 22%; } td:nth-child(2) { width: 26%; }
 @media (max-width: 40rem) { td { display: block; border: 0; padding: 0; width: auto !important; }
   tr { display: block; border-top: 1px solid var(--line); padding: .4rem 0; } }
 """
-_EXAMPLE: Final = """curl SERVER/v1/email-accounts/connect -H "x-api-key: KEY" -H "Content-Type: application/json" -d '[
-  {"smtpEmailAddress": "sales@example.com", "smtpPassword": "…", "emailServiceProvider": "gmail"}
-]'
-curl "SERVER/v1/email-accounts/connect/status/REQUEST_ID?wait=30" -H "x-api-key: KEY"
+_EXAMPLE: Final = r"""curl SERVER/v1/email-accounts/connect \
+  -H "x-api-key: KEY" -H "Content-Type: application/json" \
+  -d '[{"smtpEmailAddress": "sales@example.com", "smtpPassword": "…",
+        "emailServiceProvider": "gmail"}]'
+curl "SERVER/v1/email-accounts/connect/status/REQUEST_ID?wait=30" \
+  -H "x-api-key: KEY"
 """
 
 

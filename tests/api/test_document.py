@@ -1,6 +1,9 @@
 """The OpenAPI document: complete, valid, and the same as what is served; and its page for people."""
 
+import html
+import json
 import re
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +17,7 @@ from app.api.openapi import make_document
 from app.api.parameters import CONNECT_NAMES
 from app.api.routes import ROUTES
 from app.settings import Settings
-from tests.api.asking import Client, ask, serving
+from tests.api.asking import CONNECT, Client, ask, serving
 from tests.api.described import Described
 
 Operation = tuple[str, str, dict[str, Any]]
@@ -108,6 +111,20 @@ async def test_the_page_shows_every_operation_and_runs_nothing(running: tuple[Ap
     for method, path, entry in operations():
         assert f"<b class={method.lower()}>{method}</b> {path}" in answer.text
         assert entry["summary"] in answer.text
+
+
+async def test_the_example_of_the_page_can_be_pasted_and_fits_on_it(running: tuple[Api, Client]) -> None:
+    page = (await ask(running[1], "GET", "/docs", headers={"Host": "127.0.0.1:8080"})).text
+    (example,) = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    text = html.unescape(example)
+    assert max(map(len, text.splitlines())) <= 100
+    assert re.search(r"pre \{[^}]*white-space: pre-wrap;", page)
+    words = shlex.split(text)
+    assert [words[place + 1] for place, word in enumerate(words) if word == "curl"] == [
+        f"http://127.0.0.1:8080{CONNECT}",
+        f"http://127.0.0.1:8080{CONNECT}/status/REQUEST_ID?wait=30",
+    ]
+    assert json.loads(words[words.index("-d") + 1])[0]["smtpEmailAddress"] == "sales@example.com"
 
 
 async def test_every_link_of_the_page_leads_somewhere(running: tuple[Api, Client]) -> None:
