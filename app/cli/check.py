@@ -81,7 +81,7 @@ def check_command(
 ) -> int:
     """Check the mailboxes of FILE, or the one of --email, with no service. Nothing is kept.
 
-    Exit code 0: all connected; 1: some did not.
+    Exit code 0: all connected; 1: some did not; 2: the file or the call is wrong.
     """
     if (file is None) == (email is None):
         raise CommandError("Give a file, or --email with one mailbox.", EXIT_USAGE)

@@ -13,6 +13,7 @@ from app.cli.plain import plain_errors
 from app.cli.root import EXIT_USAGE, CommandError, read_settings, run_async
 from app.ground import Ground, standing
 from app.model import Scope
+from app.report.cell import render_time
 from app.seal import Keyring
 from app.store import workspaces
 from app.store.db import connect
@@ -201,5 +202,5 @@ def _state(key: workspaces.ApiKey, now: datetime) -> str:
     return "expired" if key.expires_at is not None and key.expires_at <= now else "live"
 
 
-def _time(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+def _time(moment: datetime | None) -> str | None:
+    return render_time(moment) if moment else None

@@ -13,6 +13,7 @@ from app.cli import screen
 from app.cli.files import read_rows
 from app.cli.root import EXIT_FAILED, EXIT_USAGE, CommandError, run_async
 from app.client import Client, ClientError, ConnectOptions
+from app.model import OnExisting, Outcome, Save
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -41,8 +42,10 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--wait", is_flag=True, help="until every row has its outcome, with a progress bar and a table")
 @click.option("--report", type=FILE_OUT, help="save the CSV report there; implies --wait")
 @click.option("--name", default="", help="a label for the request")
-@click.option("--save", type=click.Choice(["connected", "all", "none"]), help="which accounts are kept")
-@click.option("--on-existing", type=click.Choice(["update", "skip", "fail"]), help="accounts that are there already")
+@click.option("--save", type=click.Choice([save.value for save in Save]), help="which accounts are kept")
+@click.option(
+    "--on-existing", type=click.Choice([one.value for one in OnExisting]), help="accounts that are there already"
+)
 @click.option("--auto-correct/--no-auto-correct", default=None, help="whether wrong TLS modes and ports are mended")
 @click.option("--strict", is_flag=True, help="refuse the whole file where one row is invalid")
 @service_options
@@ -105,16 +108,15 @@ def status_command(request_id: str, wait: bool, url: str, key: str, as_json: boo
 @click.option("--out", type=FILE_OUT, help="save it there; otherwise it is printed")
 @click.option(
     "--outcome",
-    default="",
-    type=click.Choice(["", "connected", "failed", "invalid", "duplicate", "skipped", "cancelled"]),
+    type=click.Choice([outcome.value for outcome in Outcome]),
     help="only rows that ended so",
 )
 @service_options
-def report_command(request_id: str, out: Path | None, outcome: str, url: str, key: str, as_json: bool) -> int:
+def report_command(request_id: str, out: Path | None, outcome: str | None, url: str, key: str, as_json: bool) -> int:
     """Fetch the CSV report of the request ID: at any time, what is known so far."""
 
     async def work(client: Client) -> int:
-        text = await client.save_report(request_id, out, outcome)
+        text = await client.save_report(request_id, out, outcome or "")
         if as_json:
             print_json({"report": str(out)} if out else {"rows": screen.read_report(text)})
         elif out:

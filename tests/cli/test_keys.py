@@ -64,7 +64,9 @@ def test_a_revoked_key_is_shown_as_such_and_revoked_once(command: Command, data_
     made = json.loads(command("keys", "create", "--workspace", "b", "--json", "--data-dir", str(data_dir)).out)
     assert command("keys", "revoke", made["id"], "--data-dir", str(data_dir)).code == 0
     listed = json.loads(command("keys", "list", "--json", "--data-dir", str(data_dir)).out)
-    assert next(line for line in listed if line["id"] == made["id"])["state"] == "revoked"
+    line = next(line for line in listed if line["id"] == made["id"])
+    assert (line["state"], line["expiresAt"]) == ("revoked", None)
+    assert line["revokedAt"] >= line["createdAt"]
     again = command("keys", "revoke", made["id"], "--data-dir", str(data_dir))
     assert again.code == 1
     assert "No live key" in again.err
