@@ -7,6 +7,8 @@ import base64
 import re
 from collections.abc import Sequence
 
+from app.letters import decode_words
+
 STARS = "***"
 REPLY_LIMIT_BYTES = 4096
 SHORTEST_NEEDLE = 4
@@ -24,6 +26,8 @@ _UNSEEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _CALCULATED = frozenset("=+-@\t\r'")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 _TO_GUARD = re.compile(r"'*[=+\-@\t\r]")
@@ -75,9 +79,11 @@ def list_needles(username: str, secret: str) -> tuple[str, ...]:
 
 
 def _plain(raw: bytes | str) -> str:
-    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    text = decode_words(raw) if isinstance(raw, bytes) else raw
     if text.isascii() and text.isprintable():
         return text
+    if isinstance(raw, str) and _UNDECODED.search(text):
+        text = decode_words(text.encode("utf-8", "surrogateescape" if not _LONE.search(text) else "replace"))
     text = _ESCAPES.sub("", text)
     text = _LINE_ENDS.sub("\n", text)
     text = _BLANKS.sub(" ", text)

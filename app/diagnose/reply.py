@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from app.letters import mend_letters
 from app.model import FailureKind, Protocol, Reply, Stage
 
 READ_CHARACTERS: Final = 600
@@ -97,7 +98,7 @@ class Evidence:
 
 def fold(text: str) -> str:
     """Return words in the form that rules read."""
-    text = html.unescape(text) if "&" in text else text
+    text = mend_letters(html.unescape(text) if "&" in text else text)
     if "<" in text:
         text = _TAGS.sub(" ", text)
     text = text.translate(_QUOTES).replace("\\n", " ").replace("\\r", " ")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
 from app.login.check import Tools, check_login, close_tools, open_tools
 from app.model import Encryption, Login, Protocol, Secret, Server, Stage
@@ -58,6 +59,14 @@ async def test_refused_login_comes_to_its_code_over_the_wire(known: Known, plain
     scene = Scene(known.protocol, Encryption.NONE)
     found = await converse(plain_tools, known, [*scene.asked(), as_lines(known), Do.READ])
     assert found.code is known.code, known.raw
+
+
+async def test_refusal_in_the_letters_of_a_country_comes_to_its_code(plain_tools: Tools) -> None:
+    known = next(known for known in read_replies("more.jsonl") if "ÇëÊ¹ÓÃÊÚÈ¨Âë" in known.raw)
+    said = b"535 Error: " + "请使用授权码登录。".encode("gb2312") + b"\r\n"
+    found = await converse(plain_tools, known, [*Scene(Protocol.SMTP, Encryption.NONE).asked(), said, Do.READ])
+    assert found.code is Code.APP_PASSWORD_REQUIRED
+    assert "请使用授权码登录" in found.evidence
 
 
 @pytest.mark.parametrize("known", list_sayable(Stage.GREET), ids=lambda known: known.id)

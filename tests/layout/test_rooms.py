@@ -19,6 +19,7 @@ PURE = (
     "app.egress",
     "app.gate",
     "app.intake",
+    "app.letters",
     "app.load",
     "app.model",
     "app.report",
