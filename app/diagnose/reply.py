@@ -8,6 +8,7 @@ ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)
 
 import html
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,33 +21,11 @@ READ_CHARACTERS: Final = 600
 _TAGS: Final = re.compile(r"<(?!doctype|html)/?[a-z][^<>]{0,200}>", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"[\s\u00a0\u200b-\u200d\ufeff]+")
 _QUOTES: Final = str.maketrans("\u2018\u2019\u201c\u201d\u00b4`", "''\"\"''")
-_PLAIN: Final = str.maketrans(
-    {
-        letter: plain
-        for plain, letters in {
-            "a": "àáâãäåāăą",
-            "ae": "æ",
-            "c": "çćč",
-            "d": "ďđ",
-            "e": "èéêëēėęě",
-            "g": "ğ",
-            "i": "ìíîïīı",
-            "l": "ĺľł",
-            "n": "ñńň",
-            "o": "òóôõöøőō",
-            "oe": "œ",
-            "r": "ŕř",
-            "s": "śšşș",
-            "ss": "ß",
-            "t": "ťţț",
-            "u": "ùúûüůűū",
-            "y": "ýÿ",
-            "z": "źżž",
-            "": "\u0307",
-        }.items()
-        for letter in letters
-    }
-)
+_PLAIN: Final = {
+    ord(letter): unicodedata.normalize("NFD", letter)[0]
+    for letter in map(chr, (*range(0xC0, 0x250), *range(0x370, 0x400), *range(0x1E00, 0x2000)))
+    if len(unicodedata.normalize("NFD", letter)) > 1
+} | str.maketrans({"æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d", "ø": "o", "ı": "i", "\u0307": ""})
 """Servers leave the marks off letters as often as they write them, so rules read words without."""
 _CODE: Final = re.compile(r"(?:^|[\s(\"'=<])([2345][0-5]\d)(?=$|[\s\-,;:\"')\]]|\.\s)")
 _LEADING_CODE: Final = re.compile(r"^\W{0,3}([2345][0-5]\d)(?=$|[\s\-,;:\"')\]])")
@@ -101,12 +80,14 @@ def fold(text: str) -> str:
     text = mend_letters(html.unescape(text) if "&" in text else text)
     if "<" in text:
         text = _TAGS.sub(" ", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
     text = text.translate(_QUOTES).replace("\\n", " ").replace("\\r", " ")
     return strip_marks(_DOT_IN_NAME.sub(" ", _BLANKS.sub(" ", text[:READ_CHARACTERS]).strip().lower()))
 
 
 def strip_marks(text: str) -> str:
-    """Return lower-case words without the marks on Latin letters."""
+    """Return lower-case words without the marks on Latin and Greek letters."""
     return text if text.isascii() else text.translate(_PLAIN)
 
 
