@@ -65,36 +65,42 @@ def render_correction(entry: Mapping[str, str]) -> str:
 
 
 def _cells(row: ReportLine, columns: Sequence[str]) -> list[Cell]:
+    """Return a row's cells; those that hold words of strangers are guarded."""
     done = row.outcome != ""
-    cells: list[Cell] = [row.row, row.external_id, row.email, row.outcome, str(row.account_id or "")]
+    account_id = "" if row.account_id is None else str(row.account_id)
+    cells: list[Cell] = [row.row, guard_cell(row.external_id), guard_cell(row.email), row.outcome, account_id]
     cells += _side_cells(row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption)
     cells += _side_cells(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption)
-    mended = any((row.corrections, row.smtp and row.smtp.corrections, row.imap and row.imap.corrections))
+    mended = row.corrections or (row.smtp and row.smtp.corrections) or (row.imap and row.imap.corrections)
     cells += (
-        _one_line("; ".join(map(render_correction, list_corrections_of(row))).replace(".; ", "; ")) if mended else "",
-        _one_line(_errors(row)),
+        guard_cell(_mended(row)) if mended else "",
+        guard_cell(_one_line(_errors(row))),
         row.attempts,
         row.duration_ms,
-        render_time(row.checked_at) if row.checked_at is not None else "",
+        "" if row.checked_at is None else render_time(row.checked_at),
     )
-    cells += [row.extra.get(name, "") for name in columns]
-    return [guard_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    if columns:
+        cells += [guard_cell(row.extra.get(name, "")) for name in columns]
+    return cells
 
 
 def _side_cells(side: ReportSide | None, done: bool, host: str, port: int, encryption: str) -> tuple[Cell, ...]:
     if side is None:
         status, code = (SideStatus.SKIPPED, "not_checked") if done else ("", "")
-        return (str(status), code, "", "", host, port or "", encryption)
-    host, port, encryption = side.host or host, side.port or port, side.encryption or encryption
+        return (str(status), code, "", "", guard_cell(host), port or "", encryption)
     return (
         str(side.status),
         side.code,
-        _one_line(side.remedy),
-        _one_line(side.reply),
-        host,
-        port or "",
-        str(encryption),
+        guard_cell(_one_line(side.remedy)),
+        guard_cell(_one_line(side.reply)),
+        guard_cell(side.host or host),
+        side.port or port or "",
+        str(side.encryption or encryption),
     )
+
+
+def _mended(row: ReportLine) -> str:
+    return _one_line("; ".join(map(render_correction, list_corrections_of(row))).replace(".; ", "; "))
 
 
 def _one_line(text: str) -> str:

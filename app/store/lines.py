@@ -1,7 +1,7 @@
 """I/O: the lines of a report, in input order: a tenth of what is known of a row, read ten times as fast."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -29,8 +29,7 @@ class SideLine(NamedTuple):
     corrections: Sequence[Correction]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportLine:
+class ReportLine(NamedTuple):
     """What a report says of one row; `outcome` is empty while it is pending."""
 
     row: int
@@ -58,26 +57,38 @@ class ReportLine:
 async def iterate_report_lines(
     db: Database, request_id: UUID, *, outcome: str = "", with_extra: bool = True
 ) -> AsyncIterator[list[ReportLine]]:
-    """Yield blocks of lines; no connection is held between blocks. `with_extra`: the request has columns of its own."""
-    after_row = 0
-    while True:
-        records = await _LIST_REPORT_LINES.many(db, request_id, after_row, outcome, with_extra, BLOCK_LINES)
-        if records:
-            yield [_read_line(tuple(record)) for record in records]
-        if len(records) < BLOCK_LINES:
-            return
-        after_row = records[-1][0]
+    """Yield blocks of lines; PostgreSQL reads the next one meanwhile, and its connection waits for nobody.
+
+    `with_extra`: the request has columns of its own.
+    """
+
+    def read(after_row: int) -> asyncio.Task[Sequence[Sequence[Any]]]:
+        return asyncio.create_task(_LIST_REPORT_LINES.many(db, request_id, after_row, outcome, with_extra, BLOCK_LINES))
+
+    block = read(0)
+    try:
+        while True:
+            records = await block
+            is_last = len(records) < BLOCK_LINES
+            if not is_last:
+                block = read(records[-1][0])
+            if records:
+                yield [_read_line(tuple(record)) for record in records]
+            if is_last:
+                return
+    finally:
+        block.cancel()
+        await asyncio.gather(block, return_exceptions=True)
 
 
 def _read_line(values: tuple[Any, ...]) -> ReportLine:
-    *head, corrections, errors, extra = values[:14]
+    corrections, errors, extra = values[11:14]
     sides = _read_side(values[_SMTP]), _read_side(values[_IMAP])
-    cells: list[Any] = [*head, corrections or (), errors or (), extra or {}, *values[14:18], *sides]
-    return ReportLine(*cells)
+    return ReportLine._make((*values[:11], corrections or (), errors or (), extra or {}, *values[14:18], *sides))
 
 
 def _read_side(values: tuple[Any, ...]) -> SideLine | None:
     if values[0] is None:
         return None
     corrections = tuple(Correction(**entry) for entry in values[7]) if values[7] else ()
-    return SideLine._make([*values[:7], corrections])
+    return SideLine._make((*values[:7], corrections))
