@@ -62,8 +62,11 @@ def end_check(worker: WorkerContext, check: Check, task: asyncio.Task[None]) -> 
     """Let go of a check's slot, and hand its row back where it was cut short, or where a defect of ours ended it."""
     del worker.checks[task]
     worker.slots.release(1, check.workspace_id)
-    if check.row.request_id in worker.ends:
-        worker.ends[check.row.request_id].set()
+    key = check.row.pace_key
+    worker.rooms.end(check.row.request_id, check.workspace_id, key)
+    for request_id in (check.row.request_id, *worker.rooms.next_at(key, worker.kit.pace.room_of(key))):
+        if request_id in worker.ends:
+            worker.ends[request_id].set()
     error = None if task.cancelled() else task.exception()
     if error is not None:
         _LOG.error("check.failed", request_id=str(check.row.request_id), row=check.row.row, exc_info=error)

@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.store.checks import ClaimedRow
 from app.verify import Kit
 from jobs.recorder import Recorder
+from jobs.rooms import Rooms
 from jobs.slots import Slots
 
 
@@ -24,7 +25,8 @@ class WorkerContext:
     """One worker process.
 
     `heart`: a connection for its beat alone, which must not wait for one. `checks`: the checks in flight, each with
-    its row; `ends`: set when one of that request has ended. `draining`: the requests it claims rows of, with the drain.
+    its row; `ends`: set when one of that request has ended, or when a host that it waits for has room for it; `rooms`:
+    who waits for which. `draining`: the requests it claims rows of, with the drain.
     `claims`: when each claim that has not come back began. `beating`: held while it beats, or judges who does not;
     `beats_since`: since when its heart beats without a gap. `writing`: reports that it writes.
     """
@@ -40,6 +42,7 @@ class WorkerContext:
     slots: Slots
     recorder: Recorder
     metrics: Metrics
+    rooms: Rooms = field(default_factory=Rooms)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     checks: dict[asyncio.Task[None], ClaimedRow] = field(default_factory=dict)
     ends: dict[UUID, asyncio.Event] = field(default_factory=dict)

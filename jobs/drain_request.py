@@ -22,7 +22,7 @@ from app.seal import Sealer, SealError
 from app.store.checks import ClaimedRow, claim_rows, list_settled_sides
 from app.store.db import NotFound, StoreError
 from app.store.requests import get_request_for_job
-from app.store.workers import end_drain, has_queued_rows, start_drain
+from app.store.workers import end_drain, list_queued_keys, start_drain
 from app.store.workspaces import get_workspace
 from jobs.check_row import Check, Errand, check_row, end_check, give_back
 from jobs.context import WorkerContext
@@ -67,6 +67,7 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
         return
     finally:
         del worker.draining[request_id], worker.ends[request_id]
+        worker.rooms.leave(request_id)
     if is_unfinished and not worker.stopping.is_set():
         await ring_drain(worker.queue, request_id)
 
@@ -83,15 +84,18 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
         started = 0
         try:
             with worker.claiming():
-                claimed = await _claim(worker, request_id, taken)
+                claimed = await _claim(worker, errand, taken)
                 started = await _start_checks(worker, errand, claimed)
         finally:
             worker.slots.release(taken - started, workspace_id)
         if not claimed:
-            if not await has_queued_rows(worker.db, request_id):
+            keys = await list_queued_keys(worker.db, request_id)
+            if not keys:
                 return False
+            worker.rooms.wait(request_id, workspace_id, keys)
             await _wait_for_room(worker, request_id)
             continue
+        worker.rooms.leave(request_id)
         if len(claimed) == taken and time.monotonic() >= calls_at:
             calls_at = time.monotonic() + CALL_SECONDS
             await _call_for_help(worker, request_id)
@@ -99,7 +103,7 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
 
 
 async def _wait_for_room(worker: WorkerContext, request_id: UUID) -> None:
-    """Wait while the hosts of what is left have no room: until a check of this request has ended, or a second."""
+    """Wait while the hosts of what is left have no room for it: until a check that matters has ended, or a second."""
     ended = worker.ends[request_id]
     ended.clear()
     await asyncio.sleep(PACED_SECONDS)
@@ -114,17 +118,18 @@ async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:
         await ring_drain(worker.queue, request_id, defer_seconds=random.uniform(0.0, 0.2))  # noqa: S311 - spreads bells
 
 
-async def _claim(worker: WorkerContext, request_id: UUID, most: int) -> list[ClaimedRow]:
+async def _claim(worker: WorkerContext, errand: Errand, most: int) -> list[ClaimedRow]:
     if worker.stopping.is_set():
         return []
-    pace = worker.kit.pace
+    request_id, workspace_id = errand.request.id, errand.request.workspace_id
+    default_room = worker.kit.pace.default_room()
     return await claim_rows(
         worker.db,
         request_id,
         worker.id,
         most,
-        rooms=pace.rooms(),
-        default_room=pace.default_room(),
+        rooms=worker.rooms.share(request_id, workspace_id, worker.kit.pace.rooms(), default_room),
+        default_room=default_room,
         retry_budget=timedelta(seconds=worker.settings.retry_budget_seconds),
     )
 
@@ -145,6 +150,7 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
         check = Check(row, errand.request.workspace_id, sides, time.monotonic())
         task = asyncio.create_task(check_row(worker, errand, check))
         worker.checks[task] = row
+        worker.rooms.begin(row.request_id, check.workspace_id, row.pace_key)
         task.add_done_callback(functools.partial(end_check, worker, check))
         if worker.stopping.is_set():
             task.cancel()  # before its first step

@@ -13,13 +13,16 @@ _END_DRAIN: Final = bind("end_drain")
 _END_OTHER_DRAINS: Final = bind("end_other_drains")
 _FREE_LOST_ROWS: Final = bind("free_lost_rows")
 _FREE_ROWS: Final = bind("free_rows")
-_HAS_QUEUED_ROWS: Final = bind("has_queued_rows")
 _LEAVE_WORKER: Final = bind("leave_worker")
 _LIST_OWN_ROWS: Final = bind("list_own_rows")
+_LIST_QUEUED_KEYS: Final = bind("list_queued_keys")
 _LIST_REPORTS_TO_WRITE: Final = bind("list_reports_to_write")
 _LIST_REQUESTS_TO_DRAIN: Final = bind("list_requests_to_drain")
 _MAKE_DUE: Final = bind("make_due")
 _START_DRAIN: Final = bind("start_drain")
+
+SCANNED_ROWS: Final = 500
+MOST_KEYS: Final = 50
 
 
 async def beat(db: Database, worker_id: UUID, host: str, pid: int, slots: int) -> None:
@@ -65,12 +68,6 @@ async def free_rows(db: Database) -> int:
     return len(await _FREE_ROWS.many(db))
 
 
-async def has_queued_rows(db: Database, request_id: UUID) -> bool:
-    """Tell whether a request has rows that may be claimed now."""
-    record = await _HAS_QUEUED_ROWS.one(db, request_id)
-    return bool(record["has_rows"])
-
-
 async def leave_worker(db: Database, worker_id: UUID) -> None:
     """A worker ends by itself."""
     await _LEAVE_WORKER.run(db, worker_id)
@@ -84,6 +81,11 @@ async def make_due(db: Database) -> list[UUID]:
 async def list_own_rows(db: Database, worker_id: UUID) -> set[tuple[UUID, int, int]]:
     """Return request, row and attempt of all that a worker checks."""
     return {tuple(record) for record in await _LIST_OWN_ROWS.many(db, worker_id)}
+
+
+async def list_queued_keys(db: Database, request_id: UUID) -> list[str]:
+    """Return the pace keys of the next queued rows of a request, some of them; none: no row may be claimed now."""
+    return [record["pace_key"] for record in await _LIST_QUEUED_KEYS.many(db, request_id, SCANNED_ROWS, MOST_KEYS)]
 
 
 async def list_requests_to_drain(db: Database, worker_id: UUID) -> list[UUID]:

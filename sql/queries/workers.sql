@@ -42,12 +42,6 @@ UPDATE request_rows r SET state = 'queued', worker_id = NULL
 FROM orphan o WHERE r.request_id = o.request_id AND r.row = o.row
 RETURNING r.request_id, r.row;
 
--- name: has_queued_rows :one
--- Whether a request has rows that may be claimed now.
--- params: request_id uuid
-SELECT EXISTS (SELECT FROM request_rows r JOIN requests q ON q.id = r.request_id
-    WHERE r.request_id = $1 AND r.state = 'queued' AND q.cancelled_at IS NULL) AS has_rows;
-
 -- name: leave_worker :exec
 -- A worker ends by itself.
 -- params: id uuid
@@ -57,6 +51,17 @@ DELETE FROM workers WHERE id = $1;
 -- The rows that a worker checks, each with the attempt.
 -- params: worker_id uuid
 SELECT request_id, row, attempt FROM request_rows WHERE worker_id = $1 AND state = 'checking';
+
+-- name: list_queued_keys :many
+-- Whose doors the next queued rows of a request knock at; none: no row of it may be claimed now.
+-- params: request_id uuid, scan bigint, most bigint
+SELECT DISTINCT pace_key FROM (
+    SELECT pace_key FROM request_rows
+    WHERE request_id = $1 AND state = 'queued'
+        AND EXISTS (SELECT FROM requests WHERE id = $1 AND cancelled_at IS NULL)
+    ORDER BY row LIMIT $2
+) AS queued
+LIMIT $3;
 
 -- name: list_reports_to_write :many
 -- Requests whose rows have all ended some time ago and whose report is not written: nobody heard the bell, or it failed.

@@ -42,6 +42,7 @@ async def line(servers: Counting, database_url: str, redis_url: str, key_text: s
         "SECRET_KEYS": key_text,
         "ALLOW_PORTS": f"{servers.smtp_port},{servers.imap_port}",
         "CHECK_CONCURRENCY": str(SLOTS),
+        "PROVIDER_LIMITS": f"{servers.hosts[-1]}=3",
         "LOG_LEVEL": "INFO",
     }
     with (
@@ -55,11 +56,11 @@ async def line(servers: Counting, database_url: str, redis_url: str, key_text: s
             laid.kill(worker)
 
 
-def boxes_all_over(servers: Counting, count: int, label: str) -> list[Row]:
-    """Return rows of mailboxes at all the hosts in turn."""
+def boxes_all_over(servers: Counting, count: int, label: str, only: str = "") -> list[Row]:
+    """Return rows of mailboxes at all the hosts in turn. `only`: at this one."""
     rows = []
     for number in range(1, count + 1):
-        host, email = servers.hosts[number % len(servers.hosts)], f"good-{label}-{number}@example.com"
+        host, email = only or servers.hosts[number % len(servers.hosts)], f"good-{label}-{number}@example.com"
         smtp, imap = (
             Side(True, email, email, host, port, Encryption.NONE) for port in (servers.smtp_port, servers.imap_port)
         )
@@ -73,10 +74,10 @@ async def connect(space: Space, queue: Queue, rows: list[Row]) -> UUID:
     return request_id
 
 
-async def measure_small(space: Space, servers: Counting, queue: Queue, label: str) -> float:
+async def measure_small(space: Space, servers: Counting, queue: Queue, label: str, only: str = "") -> float:
     """Connect three rows. Returns how long it takes until their report is there."""
     began = time.monotonic()
-    request_id = await connect(space, queue, boxes_all_over(servers, SMALL, label))
+    request_id = await connect(space, queue, boxes_all_over(servers, SMALL, label, only))
 
     async def is_done() -> bool:
         return (await space.read(request_id)).state == "done"
@@ -116,7 +117,7 @@ async def test_three_rows_wait_little_for_hundreds_of_requests_that_cannot_go_on
     alone = min([await measure_small(space, servers, queue, f"alone{turn}") for turn in range(2)])
     other = await enter_another(space, "crowd")
     host = servers.hosts[-1]
-    crowd = [row for row in boxes_all_over(servers, HOSTS * 20, "crowd") if row.pace_key == host]
+    crowd = boxes_all_over(servers, 20, "crowd", host)
     for _ in range(240):
         await connect(other, queue, crowd)
 
@@ -125,4 +126,22 @@ async def test_three_rows_wait_little_for_hundreds_of_requests_that_cannot_go_on
 
     await until(is_crowded)
     beside = [await measure_small(space, servers, queue, f"beside{turn}") for turn in range(4)]
+    assert max(beside) < 2 * alone + 1
+
+
+@pytest.mark.parametrize("is_same_workspace", [False, True])
+async def test_three_rows_wait_little_for_hundreds_at_the_same_small_host(
+    space: Space, servers: Counting, queue: Queue, line: Line, is_same_workspace: bool
+) -> None:
+    host = servers.hosts[-1]
+    alone = min([await measure_small(space, servers, queue, f"alone{turn}", host) for turn in range(2)])
+    other = space if is_same_workspace else await enter_another(space, "neighbour")
+    many = await connect(other, queue, boxes_all_over(servers, 500, "many", host))
+
+    async def is_running() -> bool:
+        return (await other.read(many)).counts.connected > 10
+
+    await until(is_running)
+    beside = [await measure_small(space, servers, queue, f"beside{turn}", host) for turn in range(4)]
+    assert (await other.read(many)).counts.pending > 200
     assert max(beside) < 2 * alone + 1

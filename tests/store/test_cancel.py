@@ -9,7 +9,7 @@ from app.model import Counts, Options, RequestStatus, Save
 from app.store.again import cancel_leftovers
 from app.store.db import NotFound
 from app.store.requests import cancel_request, mark_report_written
-from app.store.workers import has_queued_rows, list_requests_to_drain
+from app.store.workers import list_queued_keys, list_requests_to_drain
 from tests.store.ledger import Space, ended, handed_back, make_rows, waiting
 
 
@@ -71,7 +71,7 @@ async def test_rows_that_come_back_later_are_cancelled_then(space: Space) -> Non
     first, second = await space.claim(request_id, worker)
     await cancel_request(space.db, space.id, request_id)
     await space.end(worker, handed_back(first), waiting(second))
-    assert not await has_queued_rows(space.db, request_id)
+    assert not await list_queued_keys(space.db, request_id)
     assert request_id not in await list_requests_to_drain(space.db, worker)
     assert await cancel_leftovers(space.db) == [request_id]
     assert (await space.read(request_id)).counts == Counts(total=2, cancelled=2)

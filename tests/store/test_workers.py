@@ -16,8 +16,8 @@ from app.store.workers import (
     end_other_drains,
     free_lost_rows,
     free_rows,
-    has_queued_rows,
     leave_worker,
+    list_queued_keys,
     list_reports_to_write,
     list_requests_to_drain,
     make_due,
@@ -178,7 +178,6 @@ async def test_a_request_is_for_every_worker_that_does_not_drain_it_yet(space: S
     assert await list_requests_to_drain(space.db, two) == []
     await end_drain(space.db, request_id, two)
     assert await list_requests_to_drain(space.db, two) == [request_id]
-    assert await has_queued_rows(space.db, request_id)
 
 
 async def test_drains_that_ended_while_postgresql_was_away_are_forgotten(space: Space) -> None:
@@ -199,7 +198,17 @@ async def test_nothing_is_drained_where_nothing_can_be_claimed(space: Space) -> 
     assert await list_requests_to_drain(space.db, worker) == []
     await space.end(worker, waiting(claimed))
     assert await list_requests_to_drain(space.db, worker) == []
-    assert not await has_queued_rows(space.db, request_id)
+    assert not await list_queued_keys(space.db, request_id)
+
+
+async def test_whose_doors_queued_rows_knock_at_is_told(space: Space) -> None:
+    request_id = await space.add([make_row(number, pace_key=f"host {number % 2}") for number in range(1, 6)])
+    worker = await hire(space)
+    assert sorted(await list_queued_keys(space.db, request_id)) == ["host 0", "host 1"]
+    await space.claim(request_id, worker, rooms={"host 0": 0})
+    assert await list_queued_keys(space.db, request_id) == ["host 0"]
+    await space.claim(request_id, worker)
+    assert await list_queued_keys(space.db, request_id) == []
 
 
 async def test_the_oldest_request_is_drained_first(space: Space) -> None:
