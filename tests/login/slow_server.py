@@ -1,6 +1,6 @@
 """I/O: a slow server in a process of its own: it answers no login before all are made, and then takes its time.
 
-Usage: python -m tests.login.slow_server CERTIFICATE KEY LOGINS; it prints its two ports, and ends with its standard input.
+Usage: python -m tests.login.slow_server CERTIFICATE KEY LOGINS; prints its two ports; ends with its standard input.
 """
 
 import asyncio
