@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from app.codes import Code
 from app.diagnose.reply import Evidence, strip_marks
+from app.diagnose.words import Words
 from app.model import Protocol, Stage
 
 CLIENT_ONLY: Final = "client"
@@ -25,8 +26,8 @@ class Rule:
 
     id: str
     code: Code
-    words: re.Pattern[str] | None
-    unless: re.Pattern[str] | None
+    words: Words | None
+    unless: Words | None
     protocol: Protocol | None
     stages: frozenset[Stage]
     codes: frozenset[int]
@@ -52,8 +53,8 @@ class Rule:
             and (not self.statuses or evidence.status in self.statuses)
             and (not self.providers or self._is_from(evidence))
             and (self.enhanced is None or self.enhanced.fullmatch(evidence.enhanced) is not None)
-            and (self.words is None or self.words.search(evidence.text) is not None)
-            and (self.unless is None or self.unless.search(evidence.text) is None)
+            and (self.words is None or self.words.are_in(evidence.text))
+            and (self.unless is None or not self.unless.are_in(evidence.text))
         )
 
     def _is_from(self, evidence: Evidence) -> bool:
@@ -85,12 +86,12 @@ def _read(entry: dict[str, Any]) -> Rule:
     return Rule(
         id=entry["id"],
         code=Code(entry["code"]),
-        words=_pattern(entry.get("words")),
-        unless=_pattern(entry.get("unless")),
+        words=_words(entry.get("words")),
+        unless=_words(entry.get("unless")),
         protocol=protocol,
         stages=frozenset(map(Stage, entry.get("stages", ()))),
         codes=frozenset(entry.get("codes", ())),
-        enhanced=_pattern(entry.get("enhanced")),
+        enhanced=re.compile(entry["enhanced"]) if "enhanced" in entry else None,
         response_codes=frozenset(entry.get("response_codes", ())),
         statuses=frozenset(entry.get("statuses", ())),
         providers=frozenset(entry.get("providers", ())),
@@ -103,7 +104,7 @@ def _read(entry: dict[str, Any]) -> Rule:
     )
 
 
-def _pattern(words: str | list[str] | None) -> re.Pattern[str] | None:
-    if words is None:
+def _words(patterns: str | list[str] | None) -> Words | None:
+    if patterns is None:
         return None
-    return re.compile(strip_marks("|".join(words) if isinstance(words, list) else words))
+    return Words(map(strip_marks, [patterns] if isinstance(patterns, str) else patterns))

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from app.diagnose.rules import find_rule
 from tests.replies.read import leave_one_provider_out, list_wrong, read_replies, share_right
 
 
@@ -38,11 +39,16 @@ def test_what_no_rule_was_made_for_at_a_provider_is_still_read_right(capsys: pyt
     assert share >= 0.75
 
 
-def test_how_long_an_answer_takes_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_takes_less_than_a_millisecond(capsys: pytest.CaptureFixture[str]) -> None:
     replies = read_replies("dev.jsonl")
-    began = time.perf_counter()
-    found = [known.judge() for known in replies]
-    each = (time.perf_counter() - began) / len(replies)
+    took = dict.fromkeys((known.id for known in replies), 1.0)
+    for _ in range(3):
+        find_rule.cache_clear()
+        for known in replies:
+            began = time.perf_counter()
+            known.judge()
+            took[known.id] = min(took[known.id], time.perf_counter() - began)
+    each, slowest = sum(took.values()) / len(took), max(took.values())
     with capsys.disabled():
-        sys.stdout.write(f"\nOne answer: {each * 1000:.2f} ms on average\n")
-    assert len(found) == len(replies)
+        sys.stdout.write(f"\nOne answer: {each * 1000:.2f} ms on average, {slowest * 1000:.2f} ms at most\n")
+    assert each < 0.001
