@@ -64,9 +64,11 @@ _COMPATIBLE: Final = ipaddress.ip_network("::/96")
 _TRANSLATED: Final = ipaddress.ip_network("::ffff:0:0:0/96")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """What the operator lets through, and what never: `own_listeners` are (address, port) of this service.
+
+    One is equal to itself alone, since judgements are remembered by it: to hash what it holds costs more than they do.
 
     `0.0.0.0` and `::` among them stand for loopback too; the machine's other addresses are listed one by one.
     """

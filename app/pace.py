@@ -235,13 +235,15 @@ class Pace:
                 self._forget()
             refusals = self._refusals.setdefault(name[0], Refusals())
             gate = self._gates[name] = Gate(is_big=is_big, is_own=is_own, refusals=refusals)
-            self._turns[name] = Turns(gate, self._now)
-        for known_as in (name[0], pace_key, host):
+            self._turns[name], self._keys[name] = Turns(gate, self._now), set()
+        for known_as in (name[0], pace_key, host) if self._limits else ():
             if known_as in self._limits:
                 # Whoever names a host knows what it bears, also wrong passwords.
                 gate.cap, gate.is_big = min(gate.cap, self._limits[known_as]), True
-        self._doors.setdefault(pace_key or name[0], set()).add(name)
-        self._keys.setdefault(name, set()).add(pace_key or name[0])
+        key = pace_key or name[0]
+        if key not in self._keys[name]:
+            self._keys[name].add(key)
+            self._doors.setdefault(key, set()).add(name)
         self._active.add(name)
         return gate
 
