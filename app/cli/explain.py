@@ -69,8 +69,8 @@ def explain_command(
 
 
 def _explain_line(line: Json) -> Json:
-    protocol = Protocol(line["protocol"]) if line.get("protocol") else None
-    stage = _STAGES.get(str(line.get("stage") or ""))
+    protocol = Protocol(line["protocol"].lower()) if line.get("protocol") else None
+    stage = _STAGES.get(str(line.get("stage") or "").lower())
     provider, host, raw = (str(line.get(name) or "") for name in ("provider", "host", "raw"))
     found = explain(raw, protocol=protocol, stage=stage, provider=provider, host=host)
     return {
@@ -101,6 +101,6 @@ def _read_lines(path: Path) -> Iterator[Json]:
             raise CommandError(f"{path}, line {number}: not JSON", EXIT_USAGE) from None
         if not isinstance(line, dict) or not isinstance(line.get("raw"), str):
             raise CommandError(f'{path}, line {number}: not an object with "raw"', EXIT_USAGE)
-        if line.get("protocol") not in {None, "", "smtp", "imap"}:
+        if str(line.get("protocol") or "").lower() not in {"", "smtp", "imap"}:
             raise CommandError(f"{path}, line {number}: protocol must be smtp or imap", EXIT_USAGE)
         yield line

@@ -52,12 +52,27 @@ def test_many_replies_keep_their_order_and_ids(command: Command, tmp_path: Path)
     assert all(set(line) == {"id", "code", "retryable", "fault", "remedy", "rule"} for line in found)
 
 
+def test_a_line_may_leave_out_all_but_the_reply(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "replies.jsonl"
+    lines = [
+        {"raw": WRONG, "protocol": "IMAP", "stage": "Auth", "id": 7},
+        {"raw": WRONG, "protocol": None, "stage": "dinner", "host": None, "provider": None},
+        {"raw": ""},
+    ]
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    found = [json.loads(line) for line in command("explain", "--file", str(file), "--json").out.splitlines()]
+    assert [line["code"] for line in found] == ["invalid_credentials", "invalid_credentials", "unclassified"]
+    assert found[0]["id"] == 7
+    assert "id" not in found[1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("{", "line 1: not JSON"),
         ("[]", 'line 1: not an object with "raw"'),
         ('{"raw": "x", "protocol": "pop3"}', "protocol must be smtp or imap"),
+        ('{"raw": "x", "protocol": ["smtp"]}', "protocol must be smtp or imap"),
     ],
 )
 def test_a_wrong_line_is_named(command: Command, tmp_path: Path, text: str, words: str) -> None:

@@ -12,6 +12,7 @@ from app.model import Encryption, Login, Protocol, Secret, Server, Stage
 from app.settings import Settings
 from tests.fakes.behaviour import PASSWORD, USERNAME, Scene
 from tests.fakes.scripted import Do, Step, serve
+from tests.fakes.zoo import list_cases
 from tests.login.conftest import ALL_PORTS, LOOPBACK
 from tests.replies.read import Known, read_replies
 
@@ -75,6 +76,18 @@ async def test_refusal_instead_of_a_greeting_comes_to_its_code(known: Known, pla
     assert found.code is known.code, known.raw
 
 
-def test_most_codes_that_words_can_tell_are_said() -> None:
+def test_every_code_is_met_in_a_conversation() -> None:
     said = {known.code for stage in (Stage.AUTH, Stage.GREET) for known in list_sayable(stage)}
     assert len(said) >= 20
+    assert set(Code) - said - {code for _, _, code in list_cases()} == {
+        # Nobody was talked to: tests/verify, tests/login/test_connect.py.
+        Code.ADDRESS_NOT_ALLOWED,
+        Code.CONNECTION_REFUSED,
+        Code.DNS_NOT_FOUND,
+        Code.HOST_UNREACHABLE,
+        # The login worked: tests/verify.
+        Code.ALL_MAIL_HIDDEN,
+        # What befell our own side: tests/jobs.
+        Code.INTERRUPTED,
+        Code.NOT_CHECKED,
+    }
