@@ -5,7 +5,9 @@ them ourselves, and the API serves them.
 """
 
 import asyncio
+import contextlib
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+import structlog
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
 from app.seal import sign_link
@@ -27,6 +30,15 @@ LINK_PATH: Final = "/v1/reports/"
 CONTENT_TYPE: Final = "text/csv; charset=utf-8"
 LOOK_SECONDS: Final = 2.0
 """How long a status call waits for an object store's word on whether a report is there."""
+
+START_SECONDS: Final = 3.0
+START_OBJECT: Final = "start-check"
+"""Written and taken away when a worker starts: the store's word on whether reports can be."""
+
+_BRIEF: Final[Any] = {"max_retries": 1, "retry_timeout": timedelta(seconds=2)}
+_MEND: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role that may write there"
+
+_LOG: Final = structlog.get_logger()
 
 
 class ReportStoreError(Exception):
@@ -40,6 +52,50 @@ class ReportStore:
     store: Any
     is_local: bool
     link_key: bytes
+    address: str = ""
+
+    async def try_out(self, *, is_writer: bool) -> None:
+        """Find out at the start whether an object store takes us. One that gives no answer may do so later.
+
+        Raises:
+            ReportStoreError: it says no, or there are no credentials to ask it with.
+        """
+        if self.is_local:
+            return
+        # Few tries: a call that is given up may outlive a process that ends at once.
+        store = S3Store.from_url(self.address, retry_config=_BRIEF)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._try_credentials(store)
+                if is_writer:
+                    await self._try_to_write(store)
+        except TimeoutError:
+            self._tell_no_answer("TimeoutError")
+
+    async def _try_credentials(self, store: Any) -> None:
+        try:
+            await obstore.sign_async(store, "GET", START_OBJECT, timedelta(seconds=1))
+        except BaseError:
+            raise self._unusable(f"there are no credentials for it: {_MEND}.") from None
+
+    async def _try_to_write(self, store: Any) -> None:
+        try:
+            await obstore.put_async(store, START_OBJECT, b"")
+            with contextlib.suppress(BaseError, FileNotFoundError):
+                await obstore.delete_async(store, START_OBJECT)
+        except FileNotFoundError:
+            raise self._unusable("there is no such bucket. Make it, or mend BULK_CONNECT_REPORT_STORE.") from None
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise self._unusable(f"it refuses our credentials{_read_code(error)}: {_MEND}.") from None
+        except BaseError as error:
+            self._tell_no_answer(f"{type(error).__name__}{_read_code(error)}")
+
+    def _unusable(self, why: str) -> ReportStoreError:
+        return ReportStoreError(f"The report store {self.address} cannot be used: {why}")
+
+    def _tell_no_answer(self, why: str) -> None:
+        note = f"reports wait until it answers; if it never does, {_MEND}, or see to the network"
+        _LOG.warning("report_store.no_answer", store=self.address, error=why, note=note)
 
     async def write(self, path: str, blocks: AsyncIterator[bytes]) -> bytes:
         """Store a report under `path` as its blocks come. Returns the SHA-256 of its bytes.
@@ -138,7 +194,13 @@ def open_report_store(settings: Settings, link_key: bytes) -> ReportStore:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return ReportStore(LocalStore(folder), is_local=True, link_key=link_key)
         # Region, endpoint and credentials come from the AWS_… variables, as everywhere with S3.
-        return ReportStore(S3Store.from_url(address), is_local=False, link_key=link_key)
+        return ReportStore(S3Store.from_url(address), is_local=False, link_key=link_key, address=address)
     except (BaseError, OSError, ValueError) as error:
         why = (isinstance(error, OSError) and error.strerror) or type(error).__name__
         raise ReportStoreError(f"The report store {address} cannot be opened: {why}") from None
+
+
+def _read_code(error: Exception) -> str:
+    """Return S3's own word for what is wrong, in brackets. Nothing else of an error is shown: it quotes the call."""
+    found = re.search(r"<Code>(\w{1,60})</Code>", str(error))
+    return f" ({found[1]})" if found else ""

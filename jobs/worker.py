@@ -79,6 +79,8 @@ async def run_worker(settings: Settings) -> None:
 
 async def _open(settings: Settings) -> WorkerContext:
     keyring = Keyring.from_texts(settings.secret_keys)
+    reports = open_report_store(settings, keyring.link_key())
+    await reports.try_out(is_writer=True)
     db = await open_pool(settings.database_url)
     queue = open_queue(settings.redis_url)
     worker_id = new_id()
@@ -94,7 +96,7 @@ async def _open(settings: Settings) -> WorkerContext:
         db=db,
         heart=await open_pool(settings.database_url, most=1),
         queue=queue,
-        reports=open_report_store(settings, keyring.link_key()),
+        reports=reports,
         keyring=keyring,
         kit=Kit(
             open_tools(settings, await _list_listeners(settings)),

@@ -61,6 +61,8 @@ async def serve(settings: Settings) -> None:
 async def opened(settings: Settings) -> AsyncIterator[Api]:
     """Open what handlers share, and close it."""
     keyring = Keyring.from_texts(settings.secret_keys)
+    reports = open_report_store(settings, keyring.link_key())
+    await reports.try_out(is_writer=False)
     db = await open_pool(settings.database_url)
     queue = open_queue(settings.redis_url)
     watch = Watch(db)
@@ -71,7 +73,7 @@ async def opened(settings: Settings) -> AsyncIterator[Api]:
             settings,
             db,
             queue,
-            open_report_store(settings, keyring.link_key()),
+            reports,
             keyring,
             Rates(queue, settings.rate_limit),
             watch,

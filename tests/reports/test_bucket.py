@@ -114,11 +114,11 @@ async def test_a_worker_that_has_just_written_a_report_ends_well(service: Servic
 
 
 async def test_credentials_are_in_no_log_and_no_answer(service: Service, bucket: Bucket) -> None:
-    """Whatever went wrong in the tests before this one, and with credentials that are refused."""
-    line = service.line
-    line.environ["AWS_SECRET_ACCESS_KEY"] = wrong = "wrong" + bucket.secret
-    await line.end("worker")
-    await line.start_worker("worker")
+    """Whatever went wrong in the tests before this one, and with credentials that are refused from now on."""
+    line, secret = service.line, bucket.secret
+    bucket.stop()
+    bucket.secret = f"another{secret}"
+    bucket.start()
     waiting = await service.post("refused")
     await until(lambda: is_in_log(service, "report.not_written"), 60)
     assert (await service.caller.status(waiting))["isCompleted"] is False
@@ -127,7 +127,7 @@ async def test_credentials_are_in_no_log_and_no_answer(service: Service, bucket:
     await line.start_worker("worker")
     await service.caller.wait(waiting, 60)
     said = line.words("worker") + line.words("api") + "".join(service.caller.answers)
-    for text in (bucket.secret, wrong):
+    for text in (secret, bucket.secret):
         assert text not in said
     words = line.words("worker") + line.words("api")
     assert "X-Amz-Signature" not in words
