@@ -1,7 +1,7 @@
 """I/O: the finished CSV of a request into the report store; place 11 on the line.
 
 Written twice at once it is the same file, and the first to say so in PostgreSQL counts. Where the store has no room,
-the request stays as it is and the sweep tries again.
+the request says so, and the sweep tries again.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from app.report.rows import render_header, render_rows, report_file_name
 from app.reports import ReportStore, ReportStoreError
 from app.store.db import NotFound, StoreError
 from app.store.lines import iterate_report_lines
-from app.store.requests import RequestRecord, get_request_for_job, mark_report_written
+from app.store.requests import RequestRecord, get_request_for_job, mark_report_failed, mark_report_written
 from jobs.context import WorkerContext
 
 _LOG: Final = structlog.get_logger()
@@ -48,6 +48,7 @@ async def write_report(db: Any, reports: ReportStore, request_id: UUID) -> bool:
         sha256 = await reports.write(path, counted.blocks(db, request))
     except ReportStoreError as error:
         _LOG.error("report.not_written", request_id=str(request_id), error=str(error))
+        await mark_report_failed(db, request_id)
         return False
     await mark_report_written(db, request_id, path, sha256, counted.lines)
     _LOG.info("report.written", request_id=str(request_id), lines=counted.lines)

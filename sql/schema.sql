@@ -52,6 +52,7 @@ CREATE TABLE requests (
     report_path text, -- key in the report store; NULL: not written
     report_sha256 bytea, -- of the file's bytes; NULL as report_path
     report_row_count integer, -- lines without the header; NULL as report_path
+    report_failed_at timestamptz, -- since when it could not be written; NULL: no trouble with it
     CONSTRAINT requests_books_balance CHECK (total_count = pending_count + connected_count + failed_count
         + invalid_count + duplicate_count + skipped_count + cancelled_count),
     CONSTRAINT requests_report_whole CHECK ((report_path IS NULL) = (report_sha256 IS NULL)

@@ -105,6 +105,7 @@ def _request() -> dict[str, Schema]:
         "retryOf": maybe(text()),
         "status": words(RequestStatus),
         "isCompleted": flag("No row is pending and the report is written."),
+        "reportProblem": maybe(text("Why the report is not written yet, where it cannot be; null: no trouble.")),
         "createdAt": _time(),
         "startedAt": maybe(_time()),
         "finishedAt": maybe(_time()),

@@ -16,6 +16,11 @@ Json = dict[str, object]
 REJECTIONS_SHOWN: Final = 100
 STATUS_PATH: Final = "/v1/email-accounts/connect/status/"
 
+REPORT_PROBLEM: Final = (
+    "All rows have ended, but the report cannot be written now: its store has no room, or cannot be reached. It is "
+    "written as soon as that is mended; until then `links.report`, with your API key, gives the same lines."
+)
+
 STAGE_WORDS: Final[Mapping[Stage, str]] = {
     stage: "greeting" if stage is Stage.GREET else stage.value for stage in Stage
 }
@@ -78,6 +83,7 @@ def render_request(request: ReportRequest) -> Json:
         "retryOf": str(request.parent_id) if request.parent_id is not None else None,
         "status": request.status.value,
         "isCompleted": is_completed,
+        "reportProblem": REPORT_PROBLEM if request.report_failed_at is not None and not is_completed else None,
         "createdAt": render_time(request.created_at),
         "startedAt": _time(request.started_at),
         "finishedAt": _time(request.finished_at),

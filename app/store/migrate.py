@@ -8,11 +8,16 @@ import asyncio
 import hashlib
 from typing import Any, Final
 
+import asyncpg
+
 from app.store.db import StoreError, connect, translated
 from sql import list_migrations
 
 LOCK: Final = 0x62756C6B  # "bulk"
 POLL_SECONDS: Final = 0.1
+LOCK_TRIES: Final = 20
+LOCK_PAUSE_SECONDS: Final = 1.0
+"""A table that is in use is asked for again and again, for as long as its file allows: in between, others go on."""
 
 _LEDGER: Final = """CREATE TABLE IF NOT EXISTS schema_migrations (
     name text PRIMARY KEY, sha256 bytea NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
@@ -53,11 +58,23 @@ async def _apply(link: Any, migrations: list[tuple[str, str]]) -> list[str]:
             await link.execute(text)
             await _note(link, name, digest)
         else:
+            await _apply_whole(link, name, text, digest)
+        applied.append(name)
+    return applied
+
+
+async def _apply_whole(link: Any, name: str, text: str, digest: bytes) -> None:
+    for tries_left in reversed(range(LOCK_TRIES)):
+        try:
             async with link.transaction():
                 await link.execute(text)
                 await _note(link, name, digest)
-        applied.append(name)
-    return applied
+        except asyncpg.LockNotAvailableError:
+            if not tries_left:
+                raise
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 async def _note(link: Any, name: str, digest: bytes) -> None:

@@ -21,6 +21,7 @@ _LIST_EXPIRED_REQUESTS: Final = bind("list_expired_requests")
 _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _LIST_REQUESTS: Final = bind("list_requests")
 _LIST_VERSIONS: Final = bind("list_versions")
+_MARK_REPORT_FAILED: Final = bind("mark_report_failed")
 _MARK_REPORT_WRITTEN: Final = bind("mark_report_written")
 _PURGE_REQUEST: Final = bind("purge_request")
 _PURGE_SECRETS: Final = bind("purge_secrets")
@@ -92,6 +93,7 @@ class RequestRecord:
     report_path: str | None
     report_sha256: bytes | None
     report_row_count: int | None
+    report_failed_at: datetime | None
 
     @property
     def status(self) -> RequestStatus:
@@ -228,6 +230,11 @@ async def cancel_request(db: Database, workspace_id: UUID, request_id: UUID) -> 
     if record is None:
         raise NotFound
     return record["cancelled"], record["pending_count"] == 0
+
+
+async def mark_report_failed(db: Database, request_id: UUID) -> None:
+    """Say that the report could not be written; it is tried again."""
+    await _MARK_REPORT_FAILED.run(db, request_id)
 
 
 async def mark_report_written(db: Database, request_id: UUID, path: str, sha256: bytes, row_count: int) -> bool:

@@ -40,7 +40,7 @@ WHERE c.request_id = $1 AND c.code = $3
 SELECT id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns, state, data_key,
     total_count, pending_count, connected_count, failed_count, invalid_count, duplicate_count, skipped_count,
     cancelled_count, version, created_at, started_at, retry_until, cancelled_at, closed_at, finished_at, expires_at,
-    report_path, report_sha256, report_row_count
+    report_path, report_sha256, report_row_count, report_failed_at
 FROM requests WHERE workspace_id = $1 AND id = $2;
 
 -- name: get_request_for_job :one
@@ -49,7 +49,7 @@ FROM requests WHERE workspace_id = $1 AND id = $2;
 SELECT id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns, state, data_key,
     total_count, pending_count, connected_count, failed_count, invalid_count, duplicate_count, skipped_count,
     cancelled_count, version, created_at, started_at, retry_until, cancelled_at, closed_at, finished_at, expires_at,
-    report_path, report_sha256, report_row_count
+    report_path, report_sha256, report_row_count, report_failed_at
 FROM requests WHERE id = $1;
 
 -- name: insert_request :exec
@@ -108,7 +108,7 @@ FROM request_rows WHERE request_id = $1 AND outcome = 'failed' ORDER BY row;
 SELECT id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns, state, data_key,
     total_count, pending_count, connected_count, failed_count, invalid_count, duplicate_count, skipped_count,
     cancelled_count, version, created_at, started_at, retry_until, cancelled_at, closed_at, finished_at, expires_at,
-    report_path, report_sha256, report_row_count
+    report_path, report_sha256, report_row_count, report_failed_at
 FROM requests
 WHERE workspace_id = $1 AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
 ORDER BY created_at DESC, id DESC
@@ -147,11 +147,17 @@ LIMIT $5 OFFSET $6;
 -- params: ids uuid[]
 SELECT id, version, state FROM requests WHERE id = ANY ($1);
 
+-- name: mark_report_failed :exec
+-- The report could not be written: its request says so until it is.
+-- params: id uuid
+UPDATE requests SET report_failed_at = now(), version = version + 1
+WHERE id = $1 AND state = 'reporting' AND report_failed_at IS NULL;
+
 -- name: mark_report_written :one
 -- The report is in the store: the request is done. Only the first writer's report counts.
 -- params: id uuid, path text, sha256 bytea, lines integer
 UPDATE requests SET state = 'done', finished_at = now(), version = version + 1,
-    report_path = $2, report_sha256 = $3, report_row_count = $4
+    report_path = $2, report_sha256 = $3, report_row_count = $4, report_failed_at = NULL
 WHERE id = $1 AND state = 'reporting'
 RETURNING id;
 

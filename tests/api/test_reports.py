@@ -98,6 +98,28 @@ async def test_the_link_opens_without_a_key(running: tuple[Api, Client], service
     assert answer.body == (await service.get(f"{CONNECT}/{request_id}/report.csv")).body
 
 
+async def test_excel_is_told_of_utf_8_where_the_call_asks_for_it(running: tuple[Api, Client], service: Service) -> None:
+    request_id, link = await finish(service, row("a", Büro="Köln"))
+    path = f"{CONNECT}/{request_id}/report.csv"
+    plain = (await service.get(path)).body
+    assert plain.startswith(b"row,")
+    assert "Köln" in plain.decode()
+    marked = [
+        await service.get(path, params={"bom": "true"}),
+        await ask(running[1], "GET", str(link.update_query(bom="1"))),
+        await service.get(path, params={"bom": "true", "outcome": "cancelled"}),
+    ]
+    for answer in marked:
+        assert answer.body == b"\xef\xbb\xbf" + plain
+    assert marked[1].headers["Content-Length"] == str(len(plain) + 3)
+    assert (await service.get(path, params={"bom": "false"})).body == plain
+    for answer in (
+        await service.get(path, params={"bom": "perhaps"}),
+        await ask(running[1], "GET", str(link.update_query(bom="perhaps"))),
+    ):
+        assert (answer.status, answer.problem) == (400, "parameter")
+
+
 async def test_a_link_that_was_changed_does_not_open(running: tuple[Api, Client], service: Service) -> None:
     _, link = await finish(service, row())
     _, other = await finish(service, row())
@@ -147,6 +169,26 @@ async def test_a_link_to_a_request_that_was_deleted_is_told_so(running: tuple[Ap
     await purge_request(service.api.db, UUID(request_id))
     answer = await ask(running[1], "GET", str(link))
     assert (answer.status, answer.problem) == (404, "not-found")
+
+
+async def test_a_report_that_cannot_be_written_is_told_until_it_is(service: Service) -> None:
+    request_id = await service.connected(row())
+    known = await service.get(f"{STATUS}/{request_id}")
+    waiting = asyncio.create_task(service.get(f"{STATUS}/{request_id}?wait=20"))
+    await service.post(f"{CONNECT}/{request_id}/cancel")
+    assert (await waiting).payload["reportProblem"] is None
+    blocked = Path(URL(service.api.settings.report_store).path) / str(service.workspace_id)
+    blocked.write_text("a file where the workspace's folder should be")
+    assert not await write_report(service.api.db, service.api.reports, UUID(request_id))
+    told = await service.get(f"{STATUS}/{request_id}")
+    assert "cannot be written" in told.payload["reportProblem"]
+    assert (told.payload["isCompleted"], told.payload["counts"]["cancelled"]) == (False, 1)
+    assert told.headers["ETag"] != known.headers["ETag"]
+    assert [line["outcome"] for line in read(await service.get(f"{CONNECT}/{request_id}/report.csv"))] == ["cancelled"]
+    blocked.unlink()
+    assert await write_report(service.api.db, service.api.reports, UUID(request_id))
+    done = (await service.get(f"{STATUS}/{request_id}")).payload
+    assert (done["isCompleted"], done["reportProblem"]) == (True, None)
 
 
 async def test_a_signed_link_to_what_never_was_is_an_error_and_no_more(

@@ -37,6 +37,7 @@ async def test_a_new_request_tells_all_that_is_promised(service: Service) -> Non
         "retryOf": None,
         "status": "queued",
         "isCompleted": False,
+        "reportProblem": None,
         "reportURL": None,
         "startedAt": None,
         "finishedAt": None,

@@ -101,12 +101,18 @@ async def test_a_full_disk_leaves_nothing_behind_and_the_report_comes_when_there
     request_id = await end_request(space, 300)
     assert not await write_report(space.db, store, request_id)
     assert files(tiny_disk) == [filler]
-    assert (await space.read(request_id)).state == "reporting"
+    told = await space.read(request_id)
+    assert told.state == "reporting"
+    assert told.report_failed_at is not None
+    assert not await write_report(space.db, store, request_id)
+    again = await space.read(request_id)
+    assert (again.version, again.report_failed_at) == (told.version, told.report_failed_at)  # it is told once
     await space.db.execute("UPDATE requests SET closed_at = now() - interval '1 minute' WHERE id = $1", request_id)
     assert request_id in await list_reports_to_write(space.db, timedelta(seconds=10))
     filler.unlink()
     assert await write_report(space.db, store, request_id)
     assert len(files(tiny_disk)) == 1
+    assert (await space.read(request_id)).report_failed_at is None
 
 
 async def test_a_folder_that_cannot_be_written_leaves_the_request_as_it_is(

@@ -97,6 +97,7 @@ class MadeRequest:
     save: str = "connected"
     created_at: datetime = AT
     expires_at: datetime = AT
+    report_failed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def test_a_running_request() -> None:
         "retryOf": None,
         "status": "processing",
         "isCompleted": False,
+        "reportProblem": None,
         "reportURL": None,
         "createdAt": "2026-11-21T08:15:30Z",
         "startedAt": "2026-11-21T08:15:30Z",
@@ -99,6 +100,15 @@ def test_the_report_opens_once_the_request_is_completed() -> None:
     assert (found["errorSummary"], found["links"], found["retryOf"]) == ([], {}, str(REQUEST))
     unwritten = payload(render_status(MadeRequest(counts), now=AT, report_url="https://x"))
     assert (unwritten["isCompleted"], unwritten["reportURL"], unwritten["progress"]) == (False, None, 99)
+
+
+def test_a_report_that_cannot_be_written_is_told() -> None:
+    held_up = MadeRequest(Counts(total=1, connected=1), report_failed_at=AT)
+    told = payload(render_status(held_up, now=AT, report_url=None))
+    assert "no room" in str(told["reportProblem"])
+    assert (told["isCompleted"], told["status"]) == (False, "processing")
+    written = replace(held_up, status=RequestStatus.COMPLETED, finished_at=AT)
+    assert payload(render_status(written, now=AT, report_url="https://x"))["reportProblem"] is None
 
 
 def test_a_request_that_nobody_has_begun() -> None:

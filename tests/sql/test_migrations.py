@@ -75,6 +75,39 @@ async def test_a_broken_file_leaves_nothing_behind_and_can_be_mended(empty: str)
     assert await migrate(empty, [ONE, (BROKEN[0], "CREATE TABLE whole (id integer)")]) == [BROKEN[0]]
 
 
+async def test_a_table_in_use_is_waited_for_and_nobody_waits_long_for_that(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.migrate.LOCK_PAUSE_SECONDS", 0.1)
+    await migrate(empty, [ONE])
+    column = ("0002_column.sql", "SET LOCAL lock_timeout = '100ms'; ALTER TABLE one ADD COLUMN more integer")
+    user, other = await connect(empty), await connect(empty)
+    async with user.transaction():
+        await user.execute("INSERT INTO one (id) VALUES (1)")
+        migrating = asyncio.create_task(migrate(empty, [ONE, column]))
+        for number in range(2, 8):
+            await asyncio.wait({migrating}, timeout=0.05)
+            await asyncio.wait_for(other.execute(f"INSERT INTO one (id) VALUES ({number})"), 2)
+        assert not migrating.done()
+    assert await migrating == [column[0]]
+    for link in (user, other):
+        await link.close()
+
+
+async def test_a_table_that_is_never_free_is_told_as_such(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.store.migrate.LOCK_TRIES", 2)
+    monkeypatch.setattr("app.store.migrate.LOCK_PAUSE_SECONDS", 0.01)
+    await migrate(empty, [ONE])
+    user = await connect(empty)
+    async with user.transaction():
+        await user.execute("LOCK TABLE one")
+        with pytest.raises(Unavailable, match="LockNotAvailable"):
+            await migrate(
+                empty, [ONE, ("0002_x.sql", "SET LOCAL lock_timeout = '50ms'; ALTER TABLE one ADD x integer")]
+            )
+    await user.close()
+
+
 async def test_every_migration_has_limits_to_its_waits() -> None:
     for name, text in list_migrations():
         if not name.endswith(".notx.sql"):
