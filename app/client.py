@@ -139,10 +139,15 @@ class Client:
             if not cursor:
                 return
 
-    async def save_report(self, request_id: str, target: Path | None, outcome: str = "") -> bytes:
-        """Fetch a request's CSV; `target` is written whole or not at all. Returns its bytes where target is None."""
+    async def save_report(
+        self, request_id: str, target: Path | None, outcome: str = "", *, has_mark: bool = False
+    ) -> bytes:
+        """Fetch a request's CSV; `target` is written whole or not at all. Returns its bytes where target is None.
+
+        `has_mark`: with a byte order mark, which Excel needs.
+        """
         path = f"{_CONNECT}/{quote(request_id, safe='')}/report.csv"
-        params = {"outcome": outcome} if outcome else {}
+        params = {**({"outcome": outcome} if outcome else {}), **({"bom": "true"} if has_mark else {})}
         try:
             async with self._open().get(self._base_url + path, params=params, allow_redirects=False) as answer:
                 if answer.status != 200:

@@ -15,6 +15,12 @@ _ONCE: Final = {
     "description": "The same key and body within 24 h give the first answer again, and make nothing new.",
 }
 _WAIT: Final = "Seconds to wait for a change: a new state is told at once, new counts after some seconds."
+_BOM: Final = {
+    "name": "bom",
+    "in": "query",
+    "schema": {"type": "boolean", "default": False},
+    "description": "true: begin with a byte order mark, by which Excel reads letters such as ü aright.",
+}
 _PROBLEMS: Final = {
     400: "The call is wrong: the body as a whole, or a parameter.",
     401: "No API key, or one that is not known.",
@@ -131,7 +137,7 @@ def _request_paths() -> Schema:
         Scope.READ,
         {"type": "string"},
         kind="text/csv",
-        parameters=[here, _query("outcome", outcomes)],
+        parameters=[here, _query("outcome", outcomes), _BOM],
         problems=(404,),
     )
     cancel = _operation(
@@ -200,9 +206,9 @@ def _other_paths() -> Schema:
         problems=(400, *_BODY_PROBLEMS),
     )
     one = entry({"payload": ref("Diagnosis")})
-    link = [_path("path", "As in reportURL."), _query("expires", whole()), _query("signature", text())]
+    link = [_path("path", "As in reportURL."), _query("expires", whole()), _query("signature", text()), _BOM]
     report = _open("Download a finished report by its signed link", "text/csv", {"type": "string"}, parameters=link)
-    report["responses"] |= {str(status): _problem(status) for status in (403, 404, 503)}
+    report["responses"] |= {str(status): _problem(status) for status in (400, 403, 404, 503)}
     report["responses"]["403"]["description"] = "The link has expired or is not whole."
     report["responses"]["404"]["description"] = "The request was deleted, and its report with it."
     plain, state = {"type": "object"}, entry({"status": words(("ok", "unavailable"))})

@@ -1,7 +1,8 @@
 """I/O: reports as CSV: at any time from PostgreSQL, and the finished one from the report store by a signed link."""
 
+import codecs
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from app.api.context import API
-from app.api.parameters import read_outcome, read_query
+from app.api.parameters import read_outcome, read_query, read_switch
 from app.api.problem import Problem
 from app.api.requests import find_request, have_written_again
 from app.report.rows import render_header, render_rows, report_file_name
@@ -25,10 +26,11 @@ _LOG: Final = structlog.get_logger()
 async def report(http: web.Request) -> web.StreamResponse:
     """Send what is known so far, filtered, under the report's own header."""
     api = http.app[API]
-    outcome = read_outcome(read_query(http.query, {"outcome"}))
+    values = read_query(http.query, {"outcome", "bom"})
+    outcome, mark = read_outcome(values), _read_mark(values)
     request = await find_request(http)
     name = report_file_name(request.id, request.closed_at or request.created_at)
-    return await _send(http, name, _blocks(api.db, request, outcome))
+    return await _send(http, name, _blocks(api.db, request, outcome), mark=mark)
 
 
 async def signed_report(http: web.Request) -> web.StreamResponse:
@@ -40,14 +42,19 @@ async def signed_report(http: web.Request) -> web.StreamResponse:
     if not is_number or not is_link_valid(path, int(expires), signature, api.reports.link_key, time.time()):
         words = "This link has expired or is not whole. The status of the request gives a new one: reportURL."
         raise Problem(403, "link", words)
-    name = path.rpartition("/")[2]
+    name, mark = path.rpartition("/")[2], _read_mark(http.query)
     try:
         size, blocks = await api.reports.stream(path)
     except ReportStoreError:
         await _have_written_again(http, name)
         words = "The report's file is gone; it is being written again."
         raise Problem(503, "report-gone", words, headers={"Retry-After": "5"}) from None
-    return await _send(http, name, blocks, size)
+    return await _send(http, name, blocks, size, mark=mark)
+
+
+def _read_mark(values: Mapping[str, str]) -> bytes:
+    """Return what goes before the header: nothing, or, where the call says bom=true, what tells Excel of UTF-8."""
+    return codecs.BOM_UTF8 if read_switch(values, "bom", default=False) else b""
 
 
 async def _blocks(db: object, request: RequestRecord, outcome: str) -> AsyncIterator[bytes]:
@@ -60,7 +67,7 @@ async def _blocks(db: object, request: RequestRecord, outcome: str) -> AsyncIter
 
 
 async def _send(
-    http: web.Request, name: str, blocks: AsyncIterator[bytes], size: int | None = None
+    http: web.Request, name: str, blocks: AsyncIterator[bytes], size: int | None = None, *, mark: bytes = b""
 ) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
@@ -70,14 +77,14 @@ async def _send(
         }
     )
     if size is not None:
-        response.content_length = size
+        response.content_length = len(mark) + size
     # What can fail before the first byte is told as a problem, not as a file that breaks off.
     first = await anext(blocks, b"")
     await response.prepare(http)
     if http.method == "HEAD":
         return response
     try:
-        await response.write(first)
+        await response.write(mark + first)
         async for block in blocks:
             await response.write(block)
         await response.write_eof()

@@ -111,12 +111,15 @@ def status_command(request_id: str, wait: bool, url: str, key: str, as_json: boo
     type=click.Choice([outcome.value for outcome in Outcome]),
     help="only rows that ended so",
 )
+@click.option("--bom", is_flag=True, help="begin with a byte order mark, by which Excel reads letters such as ü aright")
 @service_options
-def report_command(request_id: str, out: Path | None, outcome: str | None, url: str, key: str, as_json: bool) -> int:
+def report_command(
+    request_id: str, out: Path | None, outcome: str | None, bom: bool, url: str, key: str, as_json: bool
+) -> int:
     """Fetch the CSV report of the request ID: at any time, what is known so far."""
 
     async def work(client: Client) -> int:
-        text = await client.save_report(request_id, out, outcome or "")
+        text = await client.save_report(request_id, out, outcome or "", has_mark=bom)
         if as_json:
             print_json({"report": str(out)} if out else {"rows": screen.read_report(text)})
         elif out:

@@ -158,6 +158,12 @@ async def test_a_report_is_printed_or_saved(stub: Stub, tmp_path: Path) -> None:
     assert len(json.loads((await call(stub, "report", "r1", "--json")).out)["rows"]) == 3
 
 
+async def test_a_report_for_excel_is_asked_for(stub: Stub) -> None:
+    served(stub)
+    await call(stub, "report", "r1", "--bom", "--outcome", "failed")
+    assert stub.asked[-1][1] == f"{CONNECT}/r1/report.csv?outcome=failed&bom=true"
+
+
 async def test_rows_come_from_standard_input_in_any_form(stub: Stub) -> None:
     stub.on("POST", CONNECT, payload(requestId="r1", total=1, accepted=1))
     row = {"smtpEmailAddress": "info@example.com", "smtpPort": 465}
