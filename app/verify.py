@@ -4,7 +4,7 @@ The worker, the single connect of the API and the command line's `check` all com
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -45,6 +45,19 @@ _UNANSWERED: Final = "The host has taken none of the logins that were tried ther
 _REFUSES_US: Final = frozenset(
     {Code.CONNECTION_REFUSED, Code.CONNECTION_CLOSED, Code.CONNECTION_TIMEOUT, Code.HOST_UNREACHABLE}
 )
+_NOBODY_THERE: Final = _REFUSES_US | {
+    Code.DNS_NOT_FOUND,
+    Code.ADDRESS_NOT_ALLOWED,
+    Code.PROTOCOL_ERROR,
+    Code.TLS_MODE_MISMATCH,
+    Code.TLS_PROTOCOL_UNSUPPORTED,
+    Code.TLS_CERT_EXPIRED,
+    Code.TLS_CERT_UNTRUSTED,
+    Code.TLS_HOSTNAME_MISMATCH,
+    Code.STARTTLS_UNSUPPORTED,
+    Code.AUTH_MECHANISM_UNSUPPORTED,
+}
+"""How it ends where a server that the domain names is none that could take the login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +163,45 @@ async def _check_side(errand: _Errand) -> SideVerdict:
         ours = Failure(FailureKind.OURS, Stage.AUTH, detail="the credential could not be opened")
         return errand.judge(ours, Diagnosis(Code.INTERRUPTED, "seal"))
     try:
-        side = await complete_side(errand.protocol, errand.side, errand.kit.tools)
+        sides = await complete_side(errand.protocol, errand.side, errand.kit.tools)
     except ResolveError:
         unknown = Failure(FailureKind.NAME_TEMPORARY, Stage.RESOLVE, detail="the name servers could not say")
         return errand.judge(unknown, Diagnosis(Code.CONNECTION_TIMEOUT, "discovery", unknown.detail))
-    if not side.host or side.encryption is None:
+    if not sides:
         missing = Failure(FailureKind.NAME_NOT_FOUND, Stage.RESOLVE, detail="no settings were found for the domain")
         return errand.judge(missing, Diagnosis(Code.DNS_NOT_FOUND, "discovery", missing.detail))
+    return await _try_servers(errand, sides)
+
+
+async def _try_servers(errand: _Errand, sides: Sequence[Side]) -> SideVerdict:
+    """Check at one server after the other that the domain names, as long as none is there to judge the login.
+
+    Where none is, it is told of the first, which is the most trusted (RFC 2782: a client tries the next one).
+
+    Raises:
+        NoTurn: a host has none for us now; nothing was sent.
+    """
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + errand.kit.timeout_seconds
+    verdicts: list[SideVerdict] = []
+    for side in sides:
+        left_seconds = ends_at - loop.time() if verdicts else errand.kit.timeout_seconds
+        if left_seconds <= 0:
+            break
+        verdict = await _check_at(errand, side, left_seconds, is_last=side is sides[-1])
+        if verdict.sent_credentials or Code(verdict.result.code) not in _NOBODY_THERE:
+            return verdict
+        verdicts.append(verdict)
+    return replace(verdicts[0], is_final=all(verdict.is_final for verdict in verdicts))
+
+
+async def _check_at(errand: _Errand, side: Side, left_seconds: float, *, is_last: bool) -> SideVerdict:
+    """Check at one server; what may be meant instead of its port is tried only where no other server is left."""
     preset = find_preset_by_host(side.host)
-    if preset is not None and not errand.provider:
-        errand.provider = preset.slug
-    errand.side = side
+    provider = errand.provider or (preset.slug if preset is not None else "")
+    task = errand.task if is_last else replace(errand.task, auto_correct=False)
+    kit = replace(errand.kit, timeout_seconds=left_seconds)
+    errand = replace(errand, task=task, provider=provider, side=side, kit=kit)
     return _judge_beforehand(errand) or await _walk(errand)
 
 

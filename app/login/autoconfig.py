@@ -8,8 +8,10 @@ on the way, so it is believed only of hosts of the domain's own.
 Source: wiki.mozilla.org, Thunderbird:Autoconfiguration:ConfigFileFormat (read 2026-11-21).
 """
 
+import re
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree
 
@@ -32,11 +34,25 @@ PLACES: Final = (
 )
 _MODES: Final = {"ssl": Encryption.SSL, "starttls": Encryption.STARTTLS}
 _KINDS: Final = {("incomingServer", "imap"): Protocol.IMAP, ("outgoingServer", "smtp"): Protocol.SMTP}
+_ADDRESS: Final = "%EMAILADDRESS%"
+_LOCAL_PART: Final = "%EMAILLOCALPART%"
+_DOMAIN: Final = "%EMAILDOMAIN%"
+_PLACES: Final = re.compile(f"{_ADDRESS}|{_LOCAL_PART}|{_DOMAIN}")
+LONGEST_USERNAME: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A server that a document names. `username`: how names are made of addresses there; empty: they are addresses."""
+
+    protocol: Protocol
+    server: Server
+    username: str = ""
 
 
 async def fetch_autoconfig(
     domain: str, resolver: Resolver, policy: Policy, places: Sequence[str] = PLACES, ports: frozenset[int] = WEB_PORTS
-) -> list[tuple[Protocol, Server]]:
+) -> list[Told]:
     """Return the servers that the domain's own document names, in its order; empty: there is none to be had."""
     connector = aiohttp.TCPConnector(resolver=_Guarded(resolver, policy, ports), limit=4, force_close=True)
     timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
@@ -46,16 +62,16 @@ async def fetch_autoconfig(
         for place in places:
             document, is_secure = await _fetch(session, place.format(domain=domain))
             servers = [
-                (protocol, server)
-                for protocol, server in parse_autoconfig(document, domain)
-                if is_secure or organisation_of(server.host) == organisation_of(domain)
+                told
+                for told in parse_autoconfig(document, domain)
+                if is_secure or organisation_of(told.server.host) == organisation_of(domain)
             ]
             if servers:
                 return servers
     return []
 
 
-def parse_autoconfig(document: bytes, domain: str) -> list[tuple[Protocol, Server]]:
+def parse_autoconfig(document: bytes, domain: str) -> list[Told]:
     """Read a document; what cannot be read is empty. Servers in clear are left out: they are for those who ask."""
     try:
         text = document.decode("utf-8-sig")  # ourselves, so that no other encoding hides what is looked for
@@ -72,12 +88,26 @@ def parse_autoconfig(document: bytes, domain: str) -> list[tuple[Protocol, Serve
         protocol = _KINDS.get((element.tag, (element.get("type") or "").lower()))
         if protocol is None:
             continue
-        host = (element.findtext("hostname") or "").strip().replace("%EMAILDOMAIN%", domain).lower()
+        host = (element.findtext("hostname") or "").strip().replace(_DOMAIN, domain).lower()
         port = (element.findtext("port") or "").strip()
         mode = _MODES.get((element.findtext("socketType") or "").strip().lower())
         if mode is not None and is_host(host) and (number := _read_port(port)):
-            found.append((protocol, Server(host, number, mode)))
+            found.append(Told(protocol, Server(host, number, mode), _read_username(element.findtext("username") or "")))
     return found
+
+
+def fill_username(template: str, address: str) -> str:
+    """Return the user name that a document's template makes of an address."""
+    local_part, _, domain = address.rpartition("@")
+    parts = {_ADDRESS: address, _LOCAL_PART: local_part, _DOMAIN: domain}
+    return _PLACES.sub(lambda found: parts[found[0]], template)
+
+
+def _read_username(text: str) -> str:
+    """Return how user names are made; empty where they are addresses, or where all would be the same."""
+    text = text.strip()
+    is_good = len(text) <= LONGEST_USERNAME and text.isprintable() and (_LOCAL_PART in text or _ADDRESS in text)
+    return text if is_good and text not in {_ADDRESS, f"{_LOCAL_PART}@{_DOMAIN}"} else ""
 
 
 def _read_port(text: str) -> int:

@@ -24,10 +24,11 @@ SEARCH_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A server, and what told of it."""
+    """A server, and what told of it. `username`: how names are made of addresses there; empty: they are addresses."""
 
     server: Server
     source: Source
+    username: str = ""
 
 
 async def discover(domain: str, protocol: Protocol, tools: Tools) -> list[Found]:
@@ -103,4 +104,4 @@ async def _by_srv(domain: str, protocol: Protocol, resolver: Resolver) -> list[F
 
 async def _by_autoconfig(domain: str, protocol: Protocol, resolver: Resolver, policy: Policy) -> list[Found]:
     servers = await fetch_autoconfig(domain, resolver, policy)
-    return [Found(server, Source.AUTOCONFIG) for of, server in servers if of is protocol]
+    return [Found(told.server, Source.AUTOCONFIG, told.username) for told in servers if told.protocol is protocol]

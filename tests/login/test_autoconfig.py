@@ -10,7 +10,15 @@ from yarl import URL
 
 from app.egress import Policy
 from app.login import autoconfig
-from app.login.autoconfig import LIMIT_BYTES, PLACES, fetch_autoconfig, is_guarded, parse_autoconfig
+from app.login.autoconfig import (
+    LIMIT_BYTES,
+    PLACES,
+    Told,
+    fetch_autoconfig,
+    fill_username,
+    is_guarded,
+    parse_autoconfig,
+)
 from app.login.resolve import Resolver
 from app.model import Encryption, Protocol, Server
 from tests.fakes.dials import watch_dials
@@ -39,8 +47,8 @@ GOOD = document(
     entry("SMTP.example.com", "587", "STARTTLS", kind="smtp", way="outgoing"),
 )
 FOUND = [
-    (Protocol.IMAP, Server("imap.example.com", 993, Encryption.SSL)),
-    (Protocol.SMTP, Server("smtp.example.com", 587, Encryption.STARTTLS)),
+    Told(Protocol.IMAP, Server("imap.example.com", 993, Encryption.SSL)),
+    Told(Protocol.SMTP, Server("smtp.example.com", 587, Encryption.STARTTLS)),
 ]
 
 
@@ -56,7 +64,7 @@ async def web(steps: list[Step]) -> AsyncIterator[tuple[Scripted, str]]:
         yield server, f"http://autoconfig.{{domain}}:{server.port}/mail/config-v1.1.xml"
 
 
-async def fetch(*places: str, ports: frozenset[int], script: Script = HERE) -> list[tuple[Protocol, Server]]:
+async def fetch(*places: str, ports: frozenset[int], script: Script = HERE) -> list[Told]:
     async with serve_names(script) as names:
         resolver = Resolver([names.address])
         try:
@@ -91,7 +99,7 @@ def test_servers_are_read_in_the_documents_order() -> None:
 def test_entry_that_cannot_be_used_does_not_spoil_the_others(broken: str) -> None:
     good = entry("imap2.example.com")
     assert parse_autoconfig(document(broken, good), "example.com") == [
-        (Protocol.IMAP, Server("imap2.example.com", 993, Encryption.SSL))
+        Told(Protocol.IMAP, Server("imap2.example.com", 993, Encryption.SSL))
     ]
 
 
@@ -133,7 +141,7 @@ async def test_document_in_clear_is_believed_of_the_domains_own_hosts_only() -> 
     mixed = document(entry("imap.thief.example.net"), entry("imap.example.com"))
     async with web(answer(mixed)) as (server, place):
         found = await fetch(place, ports=frozenset({server.port}))
-    assert found == [(Protocol.IMAP, Server("imap.example.com", 993, Encryption.SSL))]
+    assert found == [Told(Protocol.IMAP, Server("imap.example.com", 993, Encryption.SSL))]
 
 
 async def test_next_place_is_asked_where_the_first_has_nothing() -> None:
@@ -269,3 +277,32 @@ def test_document_over_https_is_looked_for_first() -> None:
 )
 def test_literal_addresses_are_not_left_to_aiohttp(url: str, is_seen: bool) -> None:
     assert is_guarded(URL(url)) is is_seen
+
+
+@pytest.mark.parametrize(
+    ("template", "username"),
+    [
+        ("%EMAILLOCALPART%", "jo.ann"),
+        (" %EMAILLOCALPART%.%EMAILDOMAIN% ", "jo.ann.example.com"),
+        ("mail/%EMAILADDRESS%", "mail/jo.ann@example.com"),
+        ("%EMAILLOCALPART%%EMAILLOCALPART%", "jo.annjo.ann"),
+    ],
+)
+def test_document_tells_how_user_names_are_made(template: str, username: str) -> None:
+    text = entry("imap.example.com").replace("%EMAILADDRESS%", template)
+    (told,) = parse_autoconfig(document(text), "example.com")
+    assert fill_username(told.username, "jo.ann@example.com") == username
+    assert fill_username(told.username, "%EMAILADDRESS%@example.com").count("%EMAILADDRESS%") >= 1
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("", "%EMAILADDRESS%", "%EMAILLOCALPART%@%EMAILDOMAIN%", "everybody", "%EMAILDOMAIN%", "%REALNAME%"),
+        *("%EMAILLOCALPART%" + "x" * 200, "%EMAILLOCALPART%&#10;x"),
+    ],
+)
+def test_name_that_says_no_more_than_the_address_is_left_to_it(template: str) -> None:
+    text = entry("imap.example.com").replace("%EMAILADDRESS%", template)
+    (told,) = parse_autoconfig(document(text), "example.com")
+    assert told.username == ""
