@@ -44,9 +44,12 @@ def name_servers(*ports: int, first: str = HOST) -> Script:
 async def test_next_server_is_tried_where_the_first_is_none(
     fault: str, authority: Authority, context: ssl.SSLContext
 ) -> None:
-    async with serve(NOT_THERE[fault]) as first, serve(smtp_starttls(), tls=context) as second:
-        async with open_kit(name_servers(first.port, second.port), ca_file=str(authority.ca_file)) as (kit, _):
-            verdict = sure((await verify_row(row(side()), kit)).smtp)
+    async with (
+        serve(NOT_THERE[fault]) as first,
+        serve(smtp_starttls(), tls=context) as second,
+        open_kit(name_servers(first.port, second.port), ca_file=str(authority.ca_file)) as (kit, _),
+    ):
+        verdict = sure((await verify_row(row(side()), kit)).smtp)
     assert verdict.result.status is SideStatus.OK
     assert verdict.side.port == second.port
     assert set(verdict.side.sources.values()) == {Source.SRV}
@@ -58,9 +61,11 @@ async def test_next_server_is_tried_where_the_first_is_none(
 async def test_server_that_cannot_be_dialled_is_passed_over(
     first: str, authority: Authority, context: ssl.SSLContext
 ) -> None:
-    async with serve(smtp_starttls(), tls=context) as second:
-        async with open_kit(name_servers(587, second.port, first=first), ca_file=str(authority.ca_file)) as (kit, _):
-            verdict = sure((await verify_row(row(side()), kit)).smtp)
+    async with (
+        serve(smtp_starttls(), tls=context) as second,
+        open_kit(name_servers(587, second.port, first=first), ca_file=str(authority.ca_file)) as (kit, _),
+    ):
+        verdict = sure((await verify_row(row(side()), kit)).smtp)
     assert (verdict.result.code, verdict.side.host) == (Code.OK, HOST)
 
 
@@ -68,17 +73,23 @@ async def test_server_that_cannot_be_dialled_is_passed_over(
 async def test_what_a_mail_server_says_stands(
     steps: list[Step], code: Code, authority: Authority, context: ssl.SSLContext
 ) -> None:
-    async with serve(steps, tls=context) as first, serve(smtp_starttls(), tls=context) as second:
-        async with open_kit(name_servers(first.port, second.port), ca_file=str(authority.ca_file)) as (kit, _):
-            verdict = sure((await verify_row(row(side()), kit)).smtp)
+    async with (
+        serve(steps, tls=context) as first,
+        serve(smtp_starttls(), tls=context) as second,
+        open_kit(name_servers(first.port, second.port), ca_file=str(authority.ca_file)) as (kit, _),
+    ):
+        verdict = sure((await verify_row(row(side()), kit)).smtp)
     assert verdict.result.code == code
     assert (first.calls, second.calls) == (1, 0)
 
 
 async def test_first_server_is_told_of_where_none_is_there() -> None:
-    async with serve([Do.CLOSE]) as first, serve(NOT_THERE["is a web server"]) as second:
-        async with open_kit(name_servers(first.port, second.port)) as (kit, _):
-            verdict = sure((await verify_row(row(side(), auto_correct=False), kit)).smtp)
+    async with (
+        serve([Do.CLOSE]) as first,
+        serve(NOT_THERE["is a web server"]) as second,
+        open_kit(name_servers(first.port, second.port)) as (kit, _),
+    ):
+        verdict = sure((await verify_row(row(side(), auto_correct=False), kit)).smtp)
     assert (verdict.result.code, verdict.result.port) == (Code.CONNECTION_CLOSED, first.port)
     assert verdict.result.is_retryable
 
@@ -94,10 +105,13 @@ async def test_servers_share_the_time_of_one_check() -> None:
 
 
 async def test_server_that_the_row_names_is_not_left_for_another() -> None:
-    async with serve([Do.CLOSE]) as named, serve(smtp_starttls()) as other:
-        async with open_kit(name_servers(other.port)) as (kit, _):
-            given = row(side(Server(HOST, named.port, NONE)), auto_correct=False)
-            verdict = sure((await verify_row(given, kit)).smtp)
+    async with (
+        serve([Do.CLOSE]) as named,
+        serve(smtp_starttls()) as other,
+        open_kit(name_servers(other.port)) as (kit, _),
+    ):
+        given = row(side(Server(HOST, named.port, NONE)), auto_correct=False)
+        verdict = sure((await verify_row(given, kit)).smtp)
     assert verdict.result.code == Code.CONNECTION_CLOSED
     assert other.calls == 0
 
