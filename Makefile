@@ -13,7 +13,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 SETUP := $(VENV)/.setup-$(VERSION)
 DEV := $(VENV)/.dev-$(VERSION)
 
-PURE := app/intake/*,app/diagnose/*,app/report/*,app/codes.py,app/egress.py,app/gate.py,app/load.py,app/model.py,app/seal.py,app/tempo.py,app/text.py,app/verdict.py,jobs/decide.py
+PURE := app/intake/*,app/diagnose/*,app/report/*,app/codes.py,app/egress.py,app/gate.py,app/letters.py,app/load.py,app/model.py,app/seal.py,app/settings.py,app/tempo.py,app/text.py,app/verdict.py,app/waitlist.py,jobs/decide.py,jobs/rooms.py
 
 define make_venv
 @if [ -z "$(VERSION)" ]; then \
@@ -95,7 +95,7 @@ test: $(DEV) ## all tests; real mail servers join in where Dovecot and Postfix a
 
 .PHONY: unit
 unit: $(DEV) ## the pure tests: milliseconds, no servers
-	@$(BIN)/python -m pytest -q $(wildcard tests/codes tests/diagnose tests/egress tests/intake tests/model tests/report tests/seal tests/settings tests/text tests/verdict)
+	@$(BIN)/python -m pytest -q $(wildcard tests/codes tests/diagnose tests/egress tests/intake tests/letters tests/model tests/report tests/seal tests/settings tests/text tests/verdict)
 
 .PHONY: flow
 flow: $(DEV) ## the whole line: API, workers, PostgreSQL, Valkey, Dovecot, Postfix
