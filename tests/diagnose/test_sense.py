@@ -65,6 +65,19 @@ def test_who_speaks_the_other_protocol_is_the_wrong_server(said: str, protocol: 
     assert explain(said, protocol=protocol, stage=Stage.GREET).code is Code.PROTOCOL_ERROR
 
 
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("Authentication failed: the other side sent a TLS alert", Code.TLS_PROTOCOL_UNSUPPORTED),
+        ("the handshake came to nothing", Code.TLS_PROTOCOL_UNSUPPORTED),
+        ("the certificate's host name did not match", Code.TLS_HOSTNAME_MISMATCH),
+        ("EOF occurred in violation of protocol in the handshake", Code.CONNECTION_CLOSED),
+    ],
+)
+def test_what_goes_wrong_in_encryption_is_never_a_password(said: str, code: Code) -> None:
+    assert explain(said, protocol=Protocol.SMTP, stage=Stage.TLS).code is code
+
+
 @pytest.mark.parametrize("said", ["NO Quux blorp 17", "NO [ALERT]", "550 5.7.1 Command rejected", "554 No"])
 def test_what_says_nothing_is_not_made_to(said: str) -> None:
     protocol = Protocol.IMAP if said.startswith("NO") else Protocol.SMTP
