@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 from uuid import UUID
 
 
@@ -461,7 +461,3 @@ class Options:
     is_strict: bool = False
     name: str = ""
     callback_url: str = ""
-
-    @classmethod
-    def default(cls) -> Self:
-        return cls()

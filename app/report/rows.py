@@ -37,11 +37,6 @@ def render_rows(rows: Iterable[ReportLine], columns: Sequence[str] = ()) -> str:
     return _write(_cells(row, columns) for row in rows)
 
 
-def render_line(row: ReportLine, columns: Sequence[str] = ()) -> str:
-    """Write one line."""
-    return render_rows((row,), columns)
-
-
 def report_file_name(request_id: object, at: datetime) -> str:
     """Return the report's file name; `at` becomes milliseconds since 1970."""
     return f"Email-Account_Bulk_Report_{request_id}_{int(at.timestamp() * 1000)}.csv"

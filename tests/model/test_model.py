@@ -92,7 +92,7 @@ def test_an_admin_may_everything_others_what_they_were_given() -> None:
 
 
 def test_options_have_the_defaults_of_the_contract() -> None:
-    options = Options.default()
+    options = Options()
     assert (options.save, options.on_existing, options.auto_correct, options.is_strict) == (
         Save.CONNECTED,
         OnExisting.UPDATE,

@@ -18,7 +18,6 @@ from app.report.rows import (
     list_corrections_of,
     render_correction,
     render_header,
-    render_line,
     render_rows,
     report_file_name,
 )
@@ -34,7 +33,7 @@ def read(text: str) -> list[list[str]]:
 
 
 def cells(row: MadeRow, columns: tuple[str, ...] = ()) -> dict[str, str]:
-    (line,) = read(render_line(row, columns))
+    (line,) = read(render_rows([row], columns))
     return dict(zip((*HEADER, *columns), line, strict=True))
 
 
@@ -51,12 +50,12 @@ def test_the_requests_own_columns_follow_the_header_guarded() -> None:
     columns = ("Team", "=cmd", "a,b")
     assert read(render_header(columns))[0][len(HEADER) :] == ["Team", "'=cmd", "a,b"]
     row = MadeRow(extra={"a,b": "x", "Team": 'North "1"', "Other": "unseen"})
-    assert read(render_line(row, columns))[0][len(HEADER) :] == ['North "1"', "", "x"]
+    assert read(render_rows([row], columns))[0][len(HEADER) :] == ['North "1"', "", "x"]
 
 
 def test_a_row_that_connected() -> None:
     row = MadeRow(external_id="crm-7", account_id=ACCOUNT)
-    assert render_line(row) == (
+    assert render_rows([row]) == (
         f"1,crm-7,sales@example.com,connected,{ACCOUNT},"
         "ok,ok,,235 2.7.0 Authentication succeeded,smtp.example.com,465,ssl,"
         "ok,ok,,235 2.7.0 Authentication succeeded,imap.example.com,993,ssl,"
@@ -137,12 +136,12 @@ def test_rows_stand_in_the_order_given() -> None:
 
 def test_a_reply_of_several_lines_stays_on_one() -> None:
     row = MadeRow(smtp=replace(SMTP_OK, reply="535-5.7.8 first\n535 5.7.8 second", remedy="One.\r\nTwo."))
-    text = render_line(row)
+    text = render_rows([row])
     assert text.count("\n") == 1
     assert cells(row)["smtpReply"] == "535-5.7.8 first 535 5.7.8 second"
     assert cells(row)["smtpRemedy"] == "One. Two."
     mended = MadeRow(corrections=[{**BLANKS, "given": "a\n"}], errors=[{"message": "No\rhost."}])
-    assert render_line(mended).count("\n") == 1
+    assert render_rows([mended]).count("\n") == 1
     assert cells(mended)["errors"] == "No host."
     assert cells(mended)["corrections"].startswith("imapPassword: a -> empty")
 
@@ -153,7 +152,7 @@ TEXTS = st.text(alphabet="=+-@\t'\",;\n é1", max_size=12)
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 def test_every_cell_is_safe_to_open_and_reads_back(external: str, reply: str, name: str, extra: str) -> None:
     row = MadeRow(external_id=external, extra={name: extra}, imap=replace(IMAP_OK, reply=reply))
-    lines = read(render_header((name,)) + render_line(row, (name,)))
+    lines = read(render_header((name,)) + render_rows([row], (name,)))
     assert len(lines) == 2
     for line in lines:
         assert len(line) == len(HEADER) + 1
