@@ -21,6 +21,7 @@ import structlog
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
+from app.report_folder import bring_to_disk, remove_halves
 from app.seal import sign_link
 from app.settings import Settings
 
@@ -112,6 +113,8 @@ class ReportStore:
 
         try:
             await obstore.put_async(self.store, path, counted(), mode="overwrite", attributes=self._describe(path))
+            if self.is_local:
+                await asyncio.to_thread(bring_to_disk, self.store.prefix, path)
         except (BaseError, OSError) as error:
             raise ReportStoreError(type(error).__name__) from None
         return digest.digest()
@@ -155,6 +158,10 @@ class ReportStore:
             return
         except (BaseError, OSError) as error:
             raise ReportStoreError(type(error).__name__) from None
+
+    async def remove_halves(self) -> int:
+        """Remove what writers left in a folder that were killed; an object store shows no halves. Returns how many."""
+        return await asyncio.to_thread(remove_halves, self.store.prefix) if self.is_local else 0
 
     async def link(self, path: str, base_url: str) -> str:
         """Return a link that opens the report without a key until it expires."""

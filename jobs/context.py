@@ -28,7 +28,8 @@ class WorkerContext:
     its row; `ends`: set when one of that request has ended, or when a host that it waits for has room for it; `rooms`:
     who waits for which. `draining`: the requests it claims rows of, with the drain.
     `claims`: when each claim that has not come back began. `beating`: held while it beats, or judges who does not;
-    `beats_since`: since when its heart beats without a gap. `writing`: reports that it writes.
+    `beats_since`: since when its heart beats without a gap. `writing`: reports that it writes. `looked_at`: the request
+    whose report was the last to be looked for in the store.
     """
 
     id: UUID
@@ -51,6 +52,7 @@ class WorkerContext:
     writing: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
     claims: dict[object, float] = field(default_factory=dict)
     beating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looked_at: UUID = field(default_factory=lambda: UUID(int=0))
     beats_since: float | None = None
     beat_at: float = 0.0
 

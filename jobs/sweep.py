@@ -11,7 +11,13 @@ from app.enqueue import ring_report
 from app.reports import ReportStoreError
 from app.store.again import cancel_leftovers
 from app.store.idempotency import purge_keys
-from app.store.requests import list_expired_requests, purge_request, purge_secrets
+from app.store.requests import (
+    list_expired_requests,
+    list_written_reports,
+    purge_request,
+    purge_secrets,
+    reopen_report,
+)
 from app.store.workers import (
     bury_workers,
     end_other_drains,
@@ -27,6 +33,7 @@ _LOG: Final = structlog.get_logger()
 
 LOST_SECONDS: Final = 15.0
 """How old a claim must be, at least, for its rows to be missed."""
+REPORTS_LOOKED_FOR: Final = 500
 UNHEARD_SECONDS: Final = 10.0
 """How long a report's bell has to be heard before any worker writes it unasked."""
 
@@ -70,8 +77,22 @@ async def _free_lost(worker: WorkerContext, now: float) -> None:
         _LOG.warning("sweep.missed", request_id=str(request_id), row=row)
 
 
+async def find_lost_reports(worker: WorkerContext) -> None:
+    """Look whether the next reports are in the store still, and have those written again that are gone."""
+    is_folder = worker.reports.is_local
+    found = await list_written_reports(worker.db, worker.looked_at, REPORTS_LOOKED_FOR, is_folder=is_folder)
+    for request_id, path in found:
+        if await worker.reports.is_gone(path):
+            _LOG.warning("report.gone", request_id=str(request_id))
+            await reopen_report(worker.db, request_id)
+    worker.looked_at = found[-1][0] if len(found) == REPORTS_LOOKED_FOR else UUID(int=0)
+
+
 async def purge(worker: WorkerContext) -> None:
-    """Destroy secrets and requests whose time is over."""
+    """Destroy secrets and requests whose time is over, and what dead writers left of reports."""
+    removed = await worker.reports.remove_halves()
+    if removed:
+        _LOG.warning("report.halves", removed=removed)
     await purge_keys(worker.db)
     await purge_secrets(worker.db, timedelta(hours=worker.settings.secret_retention_hours))
     for request_id, path in await list_expired_requests(worker.db):

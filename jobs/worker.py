@@ -26,7 +26,7 @@ from jobs.clock import beat_heart, pass_on_due_rows, seek_work
 from jobs.context import WorkerContext, describe_work
 from jobs.recorder import Recorder
 from jobs.slots import Slots
-from jobs.sweep import purge
+from jobs.sweep import find_lost_reports, purge
 from jobs.write_report import begin_report
 
 BEAT_SECONDS: Final = 2.0
@@ -60,6 +60,7 @@ async def run_worker(settings: Settings) -> None:
         (DUE_SECONDS, lambda: pass_on_due_rows(worker)),
         (SEEK_SECONDS, lambda: seek_work(worker)),
         (PURGE_SECONDS, lambda: purge(worker)),
+        (PURGE_SECONDS, lambda: find_lost_reports(worker)),
     ]
     alive = [asyncio.create_task(_every(seconds, act)) for seconds, act in lasting]
     at_work = [asyncio.create_task(_every(seconds, act)) for seconds, act in turns]

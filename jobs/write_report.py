@@ -50,9 +50,21 @@ async def write_report(db: Any, reports: ReportStore, request_id: UUID) -> bool:
         _LOG.error("report.not_written", request_id=str(request_id), error=str(error))
         await mark_report_failed(db, request_id)
         return False
-    await mark_report_written(db, request_id, path, sha256, counted.lines)
+    if not await mark_report_written(db, request_id, path, sha256, counted.lines) and await _is_purged(db, request_id):
+        with contextlib.suppress(ReportStoreError):
+            await reports.delete(path)
+        return False
     _LOG.info("report.written", request_id=str(request_id), lines=counted.lines)
     return True
+
+
+async def _is_purged(db: Any, request_id: UUID) -> bool:
+    """Tell whether a request was deleted meanwhile: what was written of it must not stay."""
+    try:
+        await get_request_for_job(db, request_id)
+    except NotFound:
+        return True
+    return False
 
 
 def report_path(request: RequestRecord) -> str:

@@ -21,6 +21,7 @@ _LIST_EXPIRED_REQUESTS: Final = bind("list_expired_requests")
 _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _LIST_REQUESTS: Final = bind("list_requests")
 _LIST_VERSIONS: Final = bind("list_versions")
+_LIST_WRITTEN_REPORTS: Final = bind("list_written_reports")
 _MARK_REPORT_FAILED: Final = bind("mark_report_failed")
 _MARK_REPORT_WRITTEN: Final = bind("mark_report_written")
 _PURGE_REQUEST: Final = bind("purge_request")
@@ -230,6 +231,12 @@ async def cancel_request(db: Database, workspace_id: UUID, request_id: UUID) -> 
     if record is None:
         raise NotFound
     return record["cancelled"], record["pending_count"] == 0
+
+
+async def list_written_reports(db: Database, after_id: UUID, limit: int, *, is_folder: bool) -> list[tuple[UUID, str]]:
+    """Return requests after `after_id` with the path of their report. `is_folder`: machines may have one each."""
+    records = await _LIST_WRITTEN_REPORTS.many(db, after_id, limit, is_folder)
+    return [(record["id"], record["report_path"]) for record in records]
 
 
 async def mark_report_failed(db: Database, request_id: UUID) -> None:

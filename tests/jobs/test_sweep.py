@@ -2,8 +2,11 @@
 
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from app.enqueue import Queue, open_queue, ring_drain, ring_report
 from app.model import Counts
@@ -12,7 +15,7 @@ from app.store.requests import cancel_request
 from app.store.workers import beat, start_drain
 from jobs.clock import beat_heart
 from jobs.drain_request import drain_request
-from jobs.sweep import find_work, purge, sweep
+from jobs.sweep import find_lost_reports, find_work, purge, sweep
 from jobs.write_report import write_report
 from tests.fakes.counting import Counting
 from tests.jobs.hands import Hands, Hire, box, boxes
@@ -208,6 +211,41 @@ async def test_a_request_whose_report_cannot_be_deleted_stays_until_it_can(
     path.write_text(text)
     await purge(one.worker)
     assert await space.db.fetchval("SELECT count(*) FROM requests") == 0
+
+
+async def test_a_report_that_is_gone_from_its_folder_is_written_again_though_nobody_asks(
+    space: Space, hands: Hire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.sweep.REPORTS_LOOKED_FOR", 2)
+    one: Hands = await hands()
+    made = [await space.add(make_rows(1)) for _ in range(5)]
+    for request_id in made:
+        await space.end(one.worker.id, *map(ended, await space.claim(request_id, one.worker.id)))
+        await write_report(space.db, one.worker.reports, request_id)
+    path = tmp_path / "reports" / str((await space.read(made[3])).report_path)
+    text = path.read_bytes()
+    path.unlink()
+    for _ in range(3):
+        await find_lost_reports(one.worker)
+    assert [(await space.read(request_id)).state for request_id in made] == [*["done"] * 3, "reporting", "done"]
+    await space.db.execute("UPDATE requests SET closed_at = closed_at - interval '11 seconds'")
+    assert (await find_work(one.worker))[1] == [made[3]]
+    await space.db.execute("UPDATE requests SET closed_at = closed_at + interval '11 seconds'")
+    await write_report(space.db, one.worker.reports, made[3])
+    assert path.read_bytes() == text
+
+
+async def test_reports_in_a_folder_are_not_missed_where_another_machine_may_have_them(
+    space: Space, hands: Hire, tmp_path: Path
+) -> None:
+    request_id = await space.add(make_rows(1))
+    one: Hands = await hands()
+    await space.end(one.worker.id, *map(ended, await space.claim(request_id, one.worker.id)))
+    await write_report(space.db, one.worker.reports, request_id)
+    (tmp_path / "reports" / str((await space.read(request_id)).report_path)).unlink()
+    await beat(space.db, new_id(), "another machine", 1, 10)
+    await find_lost_reports(one.worker)
+    assert (await space.read(request_id)).state == "done"
 
 
 async def test_secrets_of_requests_that_ended_long_ago_are_destroyed(space: Space, hands: Hire) -> None:

@@ -18,7 +18,7 @@ from app.reports import ReportStore, open_report_store
 from app.settings import Settings
 from app.store.db import Unavailable, new_id, open_pool
 from app.store.lines import iterate_report_lines
-from app.store.requests import reopen_report
+from app.store.requests import purge_request, reopen_report
 from app.store.workers import list_reports_to_write
 from jobs import write_report as writing
 from jobs.write_report import write_report
@@ -146,6 +146,22 @@ async def test_a_postgresql_that_goes_away_in_the_middle_leaves_no_half_report(
     assert files(tmp_path) == []
     own.terminate()
     assert await write_report(space.db, store, request_id)
+
+
+async def test_nothing_is_left_of_a_request_that_was_deleted_while_its_report_was_written(
+    space: Space, store: ReportStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await end_request(space, 10)
+    rows = iterate_report_lines
+
+    async def iterate_and_delete(*words: Any, **named: Any) -> Any:
+        async for block in rows(*words, **named):
+            yield block
+            await purge_request(space.db, request_id)
+
+    monkeypatch.setattr(writing, "iterate_report_lines", iterate_and_delete)
+    assert not await write_report(space.db, store, request_id)
+    assert files(tmp_path) == []
 
 
 async def test_a_report_written_again_after_its_file_was_lost_is_the_same(
