@@ -58,17 +58,21 @@ WITH item AS (
     -- One of each address, the best; in one order, so that two writers never wait for each other.
     SELECT DISTINCT ON (workspace_id, email) * FROM item ORDER BY workspace_id, email, has_failed, row
 ), rechecked AS (
-    -- An account's own check: what it is called and opened with stays; one that is gone stays gone.
+    -- An account's own check: what it is called and opened with stays; one that is gone stays gone, and one that was
+    -- changed since the check was asked for is not judged by what it was.
     UPDATE accounts a SET smtp_host = c.smtp_host, smtp_port = c.smtp_port, smtp_encryption = c.smtp_encryption,
         smtp_code = c.smtp_code, imap_host = c.imap_host, imap_port = c.imap_port, imap_encryption = c.imap_encryption,
         imap_code = c.imap_code, status = c.status,
-        error_count = CASE WHEN c.has_failed THEN a.error_count + 1 ELSE 0 END, updated_at = now(), checked_at = now(),
+        error_count = CASE WHEN c.has_failed THEN a.error_count + 1 ELSE 0 END, checked_at = now(),
+        updated_at = CASE WHEN (a.smtp_host, a.smtp_port, a.smtp_encryption, a.imap_host, a.imap_port, a.imap_encryption)
+            = (c.smtp_host, c.smtp_port, c.smtp_encryption, c.imap_host, c.imap_port, c.imap_encryption)
+            THEN a.updated_at ELSE now() END,
         smtp_error_at = coalesce(c.smtp_error_at, a.smtp_error_at),
         smtp_success_at = coalesce(c.smtp_success_at, a.smtp_success_at),
         imap_error_at = coalesce(c.imap_error_at, a.imap_error_at),
         imap_success_at = coalesce(c.imap_success_at, a.imap_success_at)
-    FROM chosen c WHERE c.is_recheck AND a.workspace_id = c.workspace_id AND a.email = c.email
-    RETURNING a.id, a.workspace_id, a.email
+    FROM chosen c JOIN requests q ON q.id = c.request_id
+    WHERE c.is_recheck AND a.workspace_id = c.workspace_id AND a.email = c.email AND a.updated_at <= q.created_at
 ), saved AS (
     INSERT INTO accounts AS a (id, workspace_id, email, external_id, provider, details, sealed, smtp_is_token,
         imap_is_token, smtp_wanted, smtp_username, smtp_host, smtp_port, smtp_encryption, smtp_code, imap_wanted,
@@ -95,7 +99,9 @@ WITH item AS (
         OR (a.imap_wanted AND a.imap_success_at IS NULL)
     RETURNING a.id, a.workspace_id, a.email
 ), kept AS (
-    SELECT id, workspace_id, email FROM saved UNION ALL SELECT id, workspace_id, email FROM rechecked
+    SELECT id, workspace_id, email FROM saved
+    UNION ALL
+    SELECT a.id, a.workspace_id, a.email FROM accounts a JOIN chosen c USING (workspace_id, email) WHERE c.is_recheck
 )
 UPDATE request_rows r SET account_id = k.id
 FROM kept k JOIN item i USING (workspace_id, email)

@@ -154,6 +154,36 @@ async def test_many_writers_of_the_same_accounts_do_not_wait_for_each_other(spac
     assert await count_accounts(space.db, space.id) == 30
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_an_account_that_changed_since_is_not_judged_by_what_it_was(space: Space, is_new: bool) -> None:
+    """Its password is mended while a check with the old one is under way, or it is deleted and connected anew."""
+    account_id, worker = await space.keep(EMAIL), uuid4()
+    request_id = await space.add([make_row(1, email=EMAIL)])
+    (claimed,) = await space.claim(request_id, worker)
+    if is_new:
+        await delete_account(space.db, space.id, account_id)
+    other = Side(True, EMAIL, EMAIL, "new.example.com", 465, Encryption.SSL)
+    account_id = await space.keep(EMAIL, sealed=b"mended", smtp=other)
+    mended = await get_account(space.db, space.id, account_id)
+    again = make_account(space, claimed, BAD, sealed=None, is_recheck=True)
+    await space.end(worker, replace(ended(claimed, "invalid_credentials"), account=again))
+    assert await get_account(space.db, space.id, account_id) == mended
+    assert (await space.row(request_id))["account_id"] == account_id
+
+
+async def test_a_check_is_no_change_unless_it_finds_another_way_in(space: Space) -> None:
+    account_id = await space.keep(EMAIL)
+    first = await get_account(space.db, space.id, account_id)
+    await space.keep(EMAIL, sealed=None, is_recheck=True)
+    second = await get_account(space.db, space.id, account_id)
+    assert second.checked_at > first.checked_at if first.checked_at and second.checked_at else False
+    assert second.updated_at == first.updated_at
+    other = Side(True, EMAIL, EMAIL, "smtp.example.com", 587, Encryption.STARTTLS)
+    await space.keep(EMAIL, sealed=None, is_recheck=True, smtp=other)
+    third = await get_account(space.db, space.id, account_id)
+    assert (third.smtp_port, third.updated_at > second.updated_at) == (587, True)
+
+
 async def test_accounts_are_listed_by_address_and_filtered(space: Space) -> None:
     for email, status in (("c@example.com", "OK"), ("a@example.com", BAD), ("b@Example.net", "OK")):
         await space.keep(email, status)
