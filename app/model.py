@@ -113,6 +113,17 @@ class OnExisting(StrEnum):
     FAIL = "fail"
 
 
+class AccountStatus(StrEnum):
+    """How an account fares, in Context.IO's words; which code comes to which stands in codes.toml."""
+
+    OK = "OK"
+    INVALID_CREDENTIALS = "INVALID_CREDENTIALS"
+    CONNECTION_IMPOSSIBLE = "CONNECTION_IMPOSSIBLE"
+    NO_ACCESS_TO_ALL_MAIL = "NO_ACCESS_TO_ALL_MAIL"
+    TEMP_DISABLED = "TEMP_DISABLED"
+    DISABLED = "DISABLED"
+
+
 class Source(StrEnum):
     """Where a setting came from, in the order of trust."""
 
@@ -216,7 +227,7 @@ class Side:
 class RowError:
     """What is wrong with one entry of a request. `row` counts from 1; `field` is the API's field name.
 
-    `code`: missing, type, range, value, format, control_characters, too_long, duplicate.
+    `code`: missing, type, range, value, format, control_characters, too_long, duplicate, exists, secret_gone.
     `message`: a sentence for a person; it never quotes a secret field.
     """
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.codes import FACTS, Code
 from app.diagnose.retry import MOST_LOGINS, MOST_UNANSWERED, next_attempt_at
-from app.model import Fault, Outcome, Protocol, RowState, Save, Secrets, Side, SideResult, SideStatus
+from app.model import AccountStatus, Fault, Outcome, Protocol, RowState, Save, Secrets, Side, SideResult, SideStatus
 from app.store.accounts import KeptAccount
 from app.store.checks import ClaimedRow, RowRecord
 from app.verdict import Progress, RowVerdict, SideVerdict
@@ -173,7 +173,8 @@ def account_status(results: Mapping[Protocol, SideResult]) -> str:
     for result in results.values():
         if result.status is SideStatus.FAILED:
             return FACTS[Code(result.code)].status
-    return "NO_ACCESS_TO_ALL_MAIL" if any(result.warning for result in results.values()) else "OK"
+    has_warning = any(result.warning for result in results.values())
+    return AccountStatus.NO_ACCESS_TO_ALL_MAIL if has_warning else AccountStatus.OK
 
 
 def _outcome(results: Mapping[Protocol, SideResult]) -> Outcome:

@@ -1,20 +1,16 @@
 """I/O: account records: listed, shown, deleted. Secrets are write-only: none is ever given back."""
 
 from datetime import datetime
-from typing import Final
 
 from aiohttp import web
 
 from app.api.answer import json_answer
 from app.api.context import API, CALLER
 from app.api.parameters import bad_parameter, read_id, read_page, read_query
+from app.model import AccountStatus
 from app.report.cell import render_time
 from app.store.accounts import AccountRecord, count_accounts, delete_account, get_account, list_accounts
 from app.store.db import NotFound
-
-STATUSES: Final = (
-    *("OK", "INVALID_CREDENTIALS", "CONNECTION_IMPOSSIBLE", "NO_ACCESS_TO_ALL_MAIL", "TEMP_DISABLED", "DISABLED"),
-)
 
 Json = dict[str, object]
 
@@ -25,8 +21,8 @@ async def list_all(http: web.Request) -> web.Response:
     values = read_query(http.query, {"status", "search", "limit", "cursor", "offset"})
     page = read_page(values)
     status, search = values.get("status", ""), values.get("search", "").strip()
-    if status and status not in STATUSES:
-        raise bad_parameter("status", f"status must be one of {', '.join(STATUSES)}.")
+    if status and status not in set(AccountStatus):
+        raise bad_parameter("status", f"status must be one of {', '.join(AccountStatus)}.")
     workspace_id = http[CALLER].workspace_id
     found = await list_accounts(
         api.db,

@@ -5,7 +5,7 @@ from typing import Any, Final
 import app
 from app.api.parameters import MOST_PAGE_ROWS, PENDING
 from app.api.schemas import Schema, entry, flag, make_schemas, many, page_of, ref, text, whole, words
-from app.model import OnExisting, Outcome, Save, Scope
+from app.model import AccountStatus, OnExisting, Outcome, Save, Scope
 
 _JSON: Final = "application/json"
 _ONCE: Final = {
@@ -178,7 +178,7 @@ def _request_paths() -> Schema:
 def _account_paths() -> Schema:
     here = _path("account_id", "The account's id.")
     filters = [
-        _query("status", text(), "Context.IO's word, such as OK."),
+        _query("status", words(AccountStatus), "How it fares, in Context.IO's words."),
         _query("search", text(), "Part of the address."),
     ]
     listed = _operation(

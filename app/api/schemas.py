@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from app.codes import Code
 from app.intake.fields import BOOLEAN_FIELDS, INTEGER_FIELDS, NUMBER_FIELDS, TEXT_FIELDS
-from app.model import Encryption, Fault, Outcome, RequestStatus, SideStatus
+from app.model import AccountStatus, Encryption, Fault, Outcome, RequestStatus, SideStatus
 from app.report.payload import STAGE_WORDS
 
 Schema = dict[str, Any]
@@ -181,7 +181,8 @@ def _account_side() -> Schema:
 
 
 def _stored_account() -> Schema:
-    named = {name: text() for name in ("id", "emailAddress", "externalId", "emailServiceProvider", "status")}
+    named = {name: text() for name in ("id", "emailAddress", "externalId", "emailServiceProvider")}
+    named["status"] = words(AccountStatus)
     sides = {"smtp": maybe(_account_side()), "imap": maybe(_account_side()), "errorCount": whole()}
     moments = ("lastCheckTime", "sendErroredAt", "sendSuccessAt", "syncErroredAt", "syncSuccessAt")
     times = {name: maybe(_time()) for name in (*moments, "createdOn", "updatedOn")}
@@ -246,7 +247,7 @@ def make_schemas() -> dict[str, Schema]:
     }
     accepted = {
         "requestId": text(),
-        "status": text(),
+        "status": words(RequestStatus),
         **{name: whole(minimum=0) for name in ("total", "accepted", "invalid", "duplicate")},
         "rejections": many(ref("RowError"), "The first 100."),
         "ignoredColumns": many(text()),

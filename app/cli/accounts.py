@@ -12,13 +12,11 @@ from app.cli import screen
 from app.cli.remote import FILE_OUT, call, follow, print_json, service_options, tell_accepted
 from app.cli.root import EXIT_USAGE, CommandError
 from app.client import Client
+from app.model import AccountStatus
 
 Json = dict[str, Any]
 
-STATUSES: Final = click.Choice(
-    ["OK", "INVALID_CREDENTIALS", "CONNECTION_IMPOSSIBLE", "NO_ACCESS_TO_ALL_MAIL", "TEMP_DISABLED", "DISABLED"],
-    case_sensitive=False,
-)
+STATUSES: Final = click.Choice([status.value for status in AccountStatus], case_sensitive=False)
 
 
 @click.group("accounts")

@@ -25,9 +25,7 @@ _STAGES: Final = {stage.value: stage for stage in Stage} | {"greeting": Stage.GR
 
 @click.command("explain")
 @click.argument("reply", required=False)
-@click.option(
-    "--file", type=click.Path(allow_dash=True, dir_okay=False, path_type=Path), help="many replies: JSON lines"
-)
+@click.option("--file", type=FILE_IN, help="many replies: JSON lines")
 @click.option("--protocol", type=click.Choice(["smtp", "imap"]), help="unless given, guessed from the reply")
 @click.option("--stage", type=click.Choice(list(_STAGES)), help="where in the check it was said")
 @click.option("--provider", default="", help="who said it, such as gmail")

@@ -28,11 +28,7 @@ _HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7, "m": 24 * 30, "y": 24 * 365}
 
 
 @click.group("keys")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="folder of the embedded servers; .data unless set",
-)
+@click.option("--data-dir", type=FOLDER, help="folder of the embedded servers; .data unless set")
 @click.pass_context
 def keys_command(ctx: click.Context, data_dir: Path | None) -> None:
     """Make, list and revoke API keys.
