@@ -44,7 +44,7 @@ def seconds_of_one_check() -> float:
 
 
 async def measure(concurrency: int, workers: int, count: int, *, with_silence: bool = False) -> tuple[float, Json]:
-    """Return rows a second, and the last status."""
+    """Return rows a second while all slots of all workers are taken, and the last status."""
     with silent_port() as port:
         async with count_logins(LOGIN_SECONDS, HOSTS, REPLY_SECONDS) as book:
             settings = {
@@ -57,11 +57,12 @@ async def measure(concurrency: int, workers: int, count: int, *, with_silence: b
                 warm, _ = await bench.post(make_rows(book, HOSTS * 20, "warm"))
                 await bench.settle(warm)
                 rows = make_rows(book, count, "main", ("127.0.0.1", port) if with_silence else None)
-                started = time.perf_counter()
                 request_id, _ = await bench.post(rows)
-                good = count - (count // 10 if with_silence else 0)
-                status = await bench.wait_for(request_id, good)
-                return good / (time.perf_counter() - started), status
+                good, slots = count - (count // 10 if with_silence else 0), concurrency * workers
+                before, began_at = await bench.wait_for(request_id, slots), time.perf_counter()
+                status = await bench.wait_for(request_id, good - slots)
+                done = status["counts"]["connected"] - before["counts"]["connected"]
+                return done / (time.perf_counter() - began_at), status
 
 
 @contextlib.contextmanager
