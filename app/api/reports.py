@@ -16,7 +16,7 @@ from app.api.requests import find_request, have_written_again
 from app.report.rows import render_header, render_rows, report_file_name
 from app.reports import CONTENT_TYPE, ReportStoreError
 from app.seal import is_link_valid
-from app.store.db import NotFound, StoreError
+from app.store.db import NotFound, StoreError, Unavailable
 from app.store.lines import iterate_report_lines
 from app.store.requests import RequestRecord, get_request_for_job
 
@@ -45,7 +45,9 @@ async def signed_report(http: web.Request) -> web.StreamResponse:
     name, mark = path.rpartition("/")[2], _read_mark(http.query)
     try:
         size, blocks = await api.reports.stream(path)
-    except ReportStoreError:
+    except ReportStoreError as error:
+        if not await api.reports.is_gone(path):
+            raise Unavailable(str(error)) from None  # it is there, and cannot be read just now
         await _have_written_again(http, name)
         words = "The report's file is gone; it is being written again."
         raise Problem(503, "report-gone", words, headers={"Retry-After": "5"}) from None
@@ -79,7 +81,10 @@ async def _send(
     if size is not None:
         response.content_length = len(mark) + size
     # What can fail before the first byte is told as a problem, not as a file that breaks off.
-    first = await anext(blocks, b"")
+    try:
+        first = await anext(blocks, b"")
+    except ReportStoreError as error:
+        raise Unavailable(str(error)) from None
     await response.prepare(http)
     if http.method == "HEAD":
         return response

@@ -191,6 +191,32 @@ async def test_a_report_that_cannot_be_written_is_told_until_it_is(service: Serv
     assert (done["isCompleted"], done["reportProblem"]) == (True, None)
 
 
+async def test_a_file_that_cannot_be_read_just_now_is_not_written_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing: list[bytes] = []
+
+    async def break_off() -> AsyncIterator[bytes]:
+        for block in nothing:
+            yield block
+        raise ReportStoreError("GenericError")
+
+    async def refuse(*_: object) -> tuple[int, AsyncIterator[bytes]]:
+        raise ReportStoreError("GenericError")
+
+    async def begin(*_: object) -> tuple[int, AsyncIterator[bytes]]:
+        return 10, break_off()
+
+    request_id, link = await finish(service, row())
+    for stream in (refuse, begin):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(service.api.reports), "stream", stream)
+            answer = await ask(service.client, "GET", str(link))
+            assert (answer.status, answer.problem) == (503, "unavailable")
+    assert (await service.get(f"{STATUS}/{request_id}")).payload["isCompleted"] is True
+    assert (await ask(service.client, "GET", str(link))).status == 200
+
+
 async def test_a_signed_link_to_what_never_was_is_an_error_and_no_more(
     running: tuple[Api, Client], service: Service
 ) -> None:
