@@ -4,6 +4,7 @@
 Valkey, emptied before each file. Nothing is started before the first test that asks.
 """
 
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from redis.asyncio import Redis
 
 from app import embedded
@@ -31,6 +33,17 @@ def ground() -> Iterator[embedded.Embedded]:
     finally:
         servers.stop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Undo afterwards what a test sets up of the process's log."""
+    root = logging.getLogger()
+    kept, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = kept
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

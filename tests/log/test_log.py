@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,15 +15,10 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    kept, level = list(root.handlers), root.level
+def lines(own_log: None) -> io.StringIO:
     stream = io.StringIO()
     log.set_up("json", "INFO", process="worker-1", stream=stream)
-    yield stream
-    structlog.reset_defaults()
-    root.handlers[:] = kept
-    root.setLevel(level)
+    return stream
 
 
 def read(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -129,18 +123,12 @@ def test_a_database_that_is_away_is_one_line(lines: io.StringIO) -> None:
     assert "exception" not in line
 
 
+@pytest.mark.usefixtures("own_log")
 def test_console_is_for_people() -> None:
-    root = logging.getLogger()
-    kept, level = list(root.handlers), root.level
     stream = io.StringIO()
     log.set_up("console", "WARNING", stream=stream)
-    try:
-        structlog.get_logger().info("not shown")
-        structlog.get_logger().warning("worker.died", worker=2)
-    finally:
-        structlog.reset_defaults()
-        root.handlers[:] = kept
-        root.setLevel(level)
+    structlog.get_logger().info("not shown")
+    structlog.get_logger().warning("worker.died", worker=2)
     assert "worker.died" in stream.getvalue()
     assert "worker=2" in stream.getvalue()
     assert "not shown" not in stream.getvalue()
