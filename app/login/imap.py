@@ -42,7 +42,6 @@ class ImapSession:
         self._name = ""
         self._wire = ImapWire(asyncio.get_running_loop())
         self._is_taken = False
-        self._is_parting = False
         self.needles: tuple[str, ...] = ()
         """What the server must not be quoted with, once it has been sent."""
 
@@ -94,19 +93,21 @@ class ImapSession:
         return reply
 
     async def look(self, sender: str) -> None:  # noqa: ARG002 - the SMTP side asks about it
-        """See that there is a mailbox behind the login: LIST and EXAMINE INBOX; LOGOUT goes with them."""
+        """See that there is a mailbox behind the login: LIST and EXAMINE INBOX, in one go.
+
+        LOGOUT does not go with them: a server may take up the next command before it has ended one (RFC 9051, section
+        5.5), and hang up on both.
+        """
         self._trail.enter(Stage.SELECT)
         wire = self._wire
         wire.limit_bytes = FOLDERS_LIMIT_BYTES
         wire.notices.clear()
         folders = Exchange("LIST", wire.new_tag(), '""', '"*"')
         inbox = Exchange("EXAMINE", wire.new_tag(), "INBOX")
-        goodbye = Exchange("LOGOUT", wire.new_tag())
-        self._is_parting = True
         # NetEase and other houses of Coremail open no mailbox to a client that does not say who it is:
         # https://github.com/mjs/imapclient/issues/544, read 2026-11-21. Others take it for the courtesy it is.
         first = [Exchange("ID", wire.new_tag(), WHO_WE_ARE)] if "ID" in wire.offers else []
-        wire.send_all(*first, folders, inbox, goodbye)
+        wire.send_all(*first, folders, inbox)
         await folders.wait()
         await inbox.wait()
         if wire.has_all_folder or _GMAIL in wire.offers:
@@ -117,10 +118,8 @@ class ImapSession:
             raise Stopped(Failure(FailureKind.REPLY, Stage.SELECT, reply))
 
     def say_goodbye(self) -> None:
-        """Say LOGOUT, if it was not said yet."""
-        if not self._is_parting:
-            self._is_parting = True
-            self._wire.send_all(Exchange("LOGOUT", self._wire.new_tag()))
+        """Say LOGOUT."""
+        self._wire.send_all(Exchange("LOGOUT", self._wire.new_tag()))
 
     @property
     def tls(self) -> ssl.SSLObject | None:

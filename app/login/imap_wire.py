@@ -205,11 +205,14 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             self._answer(line[1:].strip())
         elif line:
             tag, _, ending = line.partition(b" ")
-            if not self._sent or tag != self._sent[0].tag.encode():
+            # Commands sent in one go may end in any order (RFC 9051, section 5.5).
+            command = next((sent for sent in self._sent if sent.tag.encode() == tag), None)
+            if command is None:
                 raise WireError(FailureKind.PROTOCOL, "an answer to something that was not asked")
             if ending[:3].upper().rstrip() not in {b"OK", b"NO", b"BAD"}:
                 raise WireError(FailureKind.PROTOCOL, "neither OK nor NO nor BAD")
-            self._sent.popleft().finish(ending)
+            self._sent.remove(command)
+            command.finish(ending)
 
     def _read_untagged(self, line: bytes) -> None:
         if line[:5].upper() == b"LIST ":

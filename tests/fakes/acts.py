@@ -4,6 +4,7 @@ asyncio's own servers keep their TLS alerts to themselves, so `shake` does the h
 """
 
 import asyncio
+import contextlib
 import itertools
 import ssl
 
@@ -112,3 +113,17 @@ async def _send_raw(peer: Peer, data: bytes) -> None:
 def alert(number: int) -> bytes:
     """Return a fatal TLS alert."""
     return ALERT_HEAD + bytes([number])
+
+
+async def answer_in_reverse(peer: Peer) -> None:
+    """Take commands that come in one go from the last to the first, as a server may, and hang up at LOGOUT."""
+    asked: list[bytes] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            while line := await peer.reader.readline():
+                asked.append(line)
+    for line in reversed(asked):
+        if line.upper().rstrip().endswith(b"LOGOUT"):
+            await peer.send(b"* BYE\r\n")
+            return
+        await peer.send(line.split(b" ", maxsplit=1)[0] + b" OK done\r\n")

@@ -4,7 +4,7 @@ import base64
 from typing import Final
 
 from app.codes import Code
-from tests.fakes.acts import answer_last, insist
+from tests.fakes.acts import answer_in_reverse, answer_last, insist
 from tests.fakes.behaviour import NONE, PASSWORD, STARTTLS, UNDER_TLS, USERNAME, Behaviour, Scene, Script
 from tests.fakes.scripted import Do, Step
 
@@ -194,6 +194,7 @@ LOGINS: Final = (
         Code.WEB_LOGIN_REQUIRED,
         1,
     ),
+    Behaviour("takes the last command first", lambda scene: [*scene.inside(), answer_in_reverse], None, Code.OK, 1),
     Behaviour("opens a folder and says BAD", _opens(b"TAG OK listed", b"TAG BAD what"), None, _NONSENSE, 1),
     Behaviour(
         "says goodbye in the folders",

@@ -158,6 +158,17 @@ async def test_thousand_lines_in_one_packet_are_read() -> None:
     assert not line.is_down
 
 
+async def test_commands_in_one_go_may_end_in_any_order() -> None:
+    wire, line = await open_imap()
+    folders, inbox = Exchange("LIST", "K7", '""', "*"), Exchange("EXAMINE", "K8", "INBOX")
+    wire.send_all(folders, inbox)
+    wire.data_received(b"K8 NO closed\r\nK7 OK listed\r\n")
+    await asyncio.gather(folders.wait(), inbox.wait())
+    assert (folders.is_ok, inbox.is_ok, line.is_down) == (True, False, False)
+    wire.data_received(b"K8 OK\r\n")
+    assert line.is_down
+
+
 @pytest.mark.parametrize("bad", ["\r", "\n", "\0"])
 async def test_line_breaks_do_not_get_into_a_command(bad: str) -> None:
     with pytest.raises(ValueError, match="not allowed"):

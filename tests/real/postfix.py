@@ -3,6 +3,7 @@
 Three ports, one for each encryption. It needs root, since Postfix does.
 """
 
+import asyncio
 import os
 import pwd
 import re
@@ -97,9 +98,17 @@ class Handle:
         """Count refused passwords by user name, as Dovecot's login service saw them."""
         return self.auth.failed_logins()
 
-    def count_refusals(self) -> int:
-        """Count refused AUTH commands, as Postfix saw them."""
-        return len(re.findall(r"SASL \S+ authentication failed", self.log.read_text(errors="replace")))
+    async def count_refusals(self, after_sessions: int = -1) -> tuple[int, int]:
+        """Count sessions and refused AUTH commands, once Postfix has written down the end of every session.
+
+        `after_sessions`: there are more of them by now; it writes its log a moment later than it answers.
+        """
+        while True:
+            log = self.log.read_text(errors="replace")
+            sessions = len(re.findall(r": connect from", log))
+            if after_sessions < sessions == len(re.findall(r": disconnect from", log)):
+                return sessions, len(re.findall(r"SASL \S+ authentication failed", log))
+            await asyncio.sleep(0.05)
 
     def stop(self) -> None:
         process.stop(self.server, self.auth.server)
