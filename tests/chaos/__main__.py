@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.chaos.books import audit, audit_counts, audit_report
 from tests.chaos.caller import CONNECT, name_mailboxes, post, read_rows, say, settle
+from tests.chaos.leftovers import find_leftovers, find_lock
 from tests.chaos.search import find_processes, find_secrets
 from tests.chaos.stage import Stage, set_stage
 from tests.chaos.trouble import TROUBLES
@@ -71,9 +72,11 @@ async def run(seed: int, row_count: int, seconds: float) -> list[str]:
             if listed["payload"]["total"] != len(small) + 1:
                 wrong.append(f"{listed['payload']['total']} requests were made of {len(small) + 1} posted")
             wrong += await find_secrets(stage, texts)
+            wrong += await find_leftovers(stage, 30)
             said = ", ".join(f"{count} rows in {number}" for number, count in sorted(attempts.items()))
             say(f"all completed after {time.monotonic() - began:.0f} s; attempts: {said}")
             mark = stage.mark
+        wrong += find_lock(stage.folder / "data")
         left = find_processes(mark)
         wrong += [f"process {pid} was left behind" for pid in left]
     return wrong
