@@ -8,6 +8,7 @@ from typing import Final
 
 from app.intake.address import REMEMBERED
 from app.intake.fill import Filled, Known, Problem, fill_server
+from app.intake.policy import judge_before_dialling
 from app.intake.presets import Preset
 from app.intake.reading import Reading
 from app.model import Correction, Protocol, Source
@@ -115,6 +116,8 @@ def _settle(
             imap_wanted = imap_wanted and (speaks_of_imap or not is_named)
     if imap_wanted:
         imap = _read_server(reading, Protocol.IMAP, known, imap_domain)
+        # Where no credential would ever be sent, none is asked for.
+        lends = lends or _is_told_beforehand(imap)
     owners = (preset if source is Source.PRESET else None, smtp.preset, imap.preset)
     return Settled(
         SettledSide(smtp_wanted, smtp),
@@ -124,6 +127,13 @@ def _settle(
         tuple((error.field, error.code, error.message) for error in reading.errors),
         tuple(reading.corrections),
     )
+
+
+def _is_told_beforehand(imap: Filled) -> bool:
+    owner = imap.preset
+    if owner is None:
+        return False
+    return judge_before_dialling(owner.slug, Protocol.IMAP, host=imap.host, is_token=False) is not None
 
 
 def _read_server(reading: Reading, protocol: Protocol, known: Known, domain: str) -> Filled:

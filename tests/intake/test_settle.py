@@ -4,8 +4,9 @@ from typing import cast
 
 import pytest
 
+from app.intake.policy import judge_before_dialling
 from app.intake.row import read_row
-from app.model import Encryption, Row, Secret, Source
+from app.model import Encryption, Protocol, Row, Secret, Source
 
 SSL, STARTTLS = Encryption.SSL, Encryption.STARTTLS
 
@@ -124,6 +125,15 @@ def test_a_service_that_only_sends_lends_no_password_to_imap() -> None:
     )
     assert row.errors == ()
     assert (row.imap.username, row.secrets.imap) == ("sales@example.com", Secret("hunter2"))
+
+
+def test_where_no_credential_is_ever_sent_none_is_asked_for() -> None:
+    row = read_row({"smtpEmailAddress": "sales@proton.me", "smtpPassword": "token"}, 1)
+    assert row.errors == ()
+    assert row.imap.wanted
+    assert judge_before_dialling(row.provider or "proton", Protocol.IMAP, host=row.imap.host, is_token=False)
+    elsewhere = {"smtpEmailAddress": "sales@proton.me", "smtpPassword": "token", "imapHost": "imap.example.com"}
+    assert failures_of(read_row(elsewhere, 1)) == [("imapPassword", "missing")]
 
 
 def test_a_sending_host_in_any_region_leaves_imap_out_as_well() -> None:

@@ -138,6 +138,12 @@ def test_only_a_login_without_an_answer_leaves_somebody_waiting(code: Code, sent
         ),
         ("microsoft365", IMAP, "Exchange Online takes no passwords over IMAP. Ask your mail administrator"),
         ("tuta", IMAP, "Tuta offers neither IMAP nor SMTP. This mailbox cannot be connected: leave it out."),
+        (
+            "proton",
+            IMAP,
+            "Proton Mail can be read only through its own Bridge program, which this service cannot reach.",
+        ),
+        ("i_ua", IMAP, "I.UA offers no IMAP. Set imap to false in this row"),
         ("hey", SMTP, "HEY offers neither IMAP nor SMTP. This mailbox cannot be connected: leave it out."),
     ],
 )
