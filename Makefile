@@ -94,7 +94,7 @@ test: $(DEV) ## all tests; real mail servers join in where Dovecot and Postfix a
 	@$(BIN)/python -m pytest
 
 .PHONY: unit
-unit: $(DEV) ## the pure tests: milliseconds, no servers
+unit: $(DEV) ## the pure tests, milliseconds each: no servers
 	@$(BIN)/python -m pytest -q $(wildcard tests/codes tests/diagnose tests/egress tests/intake tests/letters tests/model tests/report tests/seal tests/settings tests/text tests/verdict)
 
 .PHONY: flow

@@ -95,3 +95,7 @@ def test_progress_is_shown_and_the_report_is_named(shown: Shown) -> None:
 
 def test_nothing_is_left_but_the_report(shown: Shown) -> None:
     assert shown.leftovers == []
+
+
+def test_the_readme_counts_the_mailboxes() -> None:
+    assert f"connects a file of {len(MAILBOXES)} mailboxes" in (ROOT / "README.md").read_text()
