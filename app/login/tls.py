@@ -4,8 +4,8 @@ One context serves all checks of a protocol: making one costs 30 ms and 0.8 MB. 
 for `check.py` alone: when a certificate was refused, it looks at it again to say whose it is and until when it
 was good; nothing but what STARTTLS needs is ever sent under it.
 
-Many mailboxes are on few servers, so a server's last session is taken up again (RFC 8446, section 2.2): a third less
-work on both sides. Its certificate was verified when the session was made, ten minutes ago at the most.
+Many mailboxes are on few servers, so a server's last session is taken up again (RFC 8446, section 2.2): that spares it
+its signature, and us the certificates. They were verified when the session was made, ten minutes ago at the most.
 """
 
 import asyncio
