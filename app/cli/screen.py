@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.text import unguard_cell
+
 MOST_ROWS: Final = 40
 """Larger requests are shown by cause instead of row by row."""
 
@@ -104,7 +106,7 @@ def outcome_table(lines: Sequence[Line]) -> Table:
     for line in lines:
         table.add_row(
             line.get("row", ""),
-            escape(_plain(line.get("emailAddress", ""))),
+            escape(unguard_cell(line.get("emailAddress", ""))),
             _coloured(line.get("outcome", "")),
             _side(line, "smtp"),
             _side(line, "imap"),
@@ -116,8 +118,8 @@ def outcome_table(lines: Sequence[Line]) -> Table:
 def advice(line: Line) -> str:
     """Return what a report's line says is to be done, each sentence once; for a row that connected, what was mended."""
     if line.get("outcome") == "connected":
-        return _plain(line.get("corrections", ""))
-    found = dict.fromkeys(_plain(line.get(name, "")) for name in ("errors", "smtpRemedy", "imapRemedy"))
+        return unguard_cell(line.get("corrections", ""))
+    found = dict.fromkeys(unguard_cell(line.get(name, "")) for name in ("errors", "smtpRemedy", "imapRemedy"))
     return " ".join(text for text in found if text and text != "Nothing to do.")
 
 
@@ -181,8 +183,3 @@ def _side(line: Line, side: str) -> str:
 def _coloured(word: str) -> str:
     colour = _COLOURS.get(word, "")
     return f"[{colour}]{escape(word)}[/]" if colour else escape(word)
-
-
-def _plain(cell: str) -> str:
-    """Take off the apostrophe that keeps a spreadsheet from calculating."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in "=+-@\t\r" else cell
