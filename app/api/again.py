@@ -50,7 +50,9 @@ async def retry(http: web.Request) -> web.Response:
     rows = mark_duplicates(mend_row(row, given.get(row.row, {})) for row in failed)
     _refuse_without_secrets(rows)
     options = Options(Save(request.save), OnExisting.UPDATE, request.auto_correct, name=request.name)
-    order = Order(options, rows, _columns(request, rows), key, kind="retry", parent_id=request.id)
+    # Accounts that were checked again as they are stay so: with their own credentials, and gone where they are gone.
+    kind = "reconnect" if request.kind == "reconnect" and not given else "retry"
+    order = Order(options, rows, _columns(request, rows), key, kind=kind, parent_id=request.id)
     return await accept_order(http, order)
 
 

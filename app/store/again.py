@@ -51,8 +51,10 @@ async def list_accounts_to_check(
             external_id=record["external_id"],
             provider=record["provider"],
             pace_key=record["provider"] or record["smtp_host"] or record["imap_host"],
-            smtp=_side({**record, "sources": {}}, "smtp", email),
-            imap=_side({**record, "sources": {}}, "imap", record["imap_address"] or email),
+            smtp=_side({**record, "sources": {"smtp": _list_own(record, "smtp")}}, "smtp", email),
+            imap=_side(
+                {**record, "sources": {"imap": _list_own(record, "imap")}}, "imap", record["imap_address"] or email
+            ),
             secrets=_open(opener, record, account_binding(workspace_id, email)),
             details=record["details"],
             extra={},
@@ -80,6 +82,12 @@ def _open(opener: Sealer | None, record: Mapping[str, Any], binding: bytes) -> S
         )
     except SealError:
         return Secrets()
+
+
+def _list_own(record: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Return the settings that an account has, as its row's own: they stay while others are mended."""
+    settings = ("username", "host", "port", "encryption")
+    return {setting: Source.ROW.value for setting in settings if record[f"{name}_{setting}"]}
 
 
 def _side(record: Mapping[str, Any], name: str, address: str) -> Side:

@@ -204,6 +204,27 @@ async def test_a_reconnect_that_is_refused_changes_the_status_and_nothing_else(
     assert (after["status"], after["errorCount"]) == ("OK", 0)
 
 
+async def test_a_retry_of_a_reconnect_is_one_too(service: Service, servers: Counting, account: dict[str, Any]) -> None:
+    servers.revoked.add("good-7@example.com")
+    before = await read_sealed(service, account["id"])
+    parent = await reconnect(service, account)
+    await service.finished(parent)
+    first = await service.finished((await service.post(f"{CONNECT}/{parent}/retry")).payload["requestId"])
+    assert (first["kind"], first["retryOf"], first["counts"]["failed"]) == ("reconnect", parent, 1)
+    after = (await service.get(f"{ACCOUNTS}/{account['id']}")).payload
+    assert (after["status"], after["errorCount"]) == ("INVALID_CREDENTIALS", 2)
+    assert await read_sealed(service, account["id"]) == before
+    servers.revoked.clear()
+    assert (await service.ask("DELETE", f"{ACCOUNTS}/{account['id']}")).status == 200
+    second = await service.finished((await service.post(f"{CONNECT}/{parent}/retry")).payload["requestId"])
+    assert second["counts"]["connected"] == 1
+    assert (await service.get(ACCOUNTS)).payload["total"] == 0  # what was deleted is not brought back
+    mended = [{"row": 1, "smtpPassword": "new horse"}]
+    third = await service.finished((await service.post(f"{CONNECT}/{parent}/retry", mended)).payload["requestId"])
+    assert (third["kind"], third["counts"]["connected"]) == ("retry", 1)
+    assert (await service.get(ACCOUNTS)).payload["total"] == 1  # what is brought anew is
+
+
 async def test_an_account_that_is_deleted_while_it_is_checked_stays_deleted(
     service: Service, servers: Counting, account: dict[str, Any]
 ) -> None:
