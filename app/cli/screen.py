@@ -50,9 +50,8 @@ class _Live:
         counts = status.get("counts") or {}
         total, pending = int(counts.get("total", 0)), int(counts.get("pending", 0))
         words = [f"{counts[name]} {name}" for name in ("connected", "failed", "invalid") if counts.get(name)]
-        self._progress.update(
-            self._task, total=total or None, completed=total - pending, description=", ".join(words) or "queued"
-        )
+        shown = ", ".join(words) or str(status.get("status", "checking"))
+        self._progress.update(self._task, total=total or None, completed=total - pending, description=shown)
 
 
 class _Lines:
