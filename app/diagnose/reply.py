@@ -44,6 +44,20 @@ _NEXT_LINE: Final = re.compile(r"\n[245]\d\d[ -](?: *[245]\.\d{1,3}\.\d{1,3} )?"
 """SMTP says its numbers again on every line, in the middle of sentences."""
 _DOT_IN_NAME: Final = re.compile(r"(?<=[^\W\d])\.(?=\w)|(?<=\w)\.(?=[^\W\d])")
 """Rules take a dot for the end of a sentence; those in mail.example.com are none."""
+_TALK: Final = {
+    Protocol.SMTP: re.compile(r"\b2[25]0[ -]"),
+    Protocol.IMAP: re.compile(r"\* (?:OK|PREAUTH|CAPABILITY)\b"),
+}
+_REFUSAL: Final = {
+    Protocol.SMTP: re.compile(
+        r"^(?:[^\n]{0,70}[:<>=|-] ?)?['\"b]{0,2}([45]\d\d[ -]\D[^\n]*|[45]\d\d[ -]\d\.[^\n]*)", re.MULTILINE
+    ),
+    Protocol.IMAP: re.compile(
+        r"^(?:[^\n]{0,70}[:<>=|-] ?)?['\"b]{0,2}[A-Za-z]{0,8}\d{1,8} ((?:NO|BAD)\b[^\n]*)", re.MULTILINE
+    ),
+}
+"""In a conversation that was pasted whole, the lines that say no."""
+
 _NO_CODES: Final = frozenset({"CLOSED", "SSL", "ERRNO", "WINERROR", "CERTIFICATE_VERIFY_FAILED"})
 
 
@@ -100,6 +114,7 @@ def evidence_of_reply(reply: Reply, protocol: Protocol, stage: Stage | None) -> 
 
 def parse_raw(protocol: Protocol, raw: str, stage: Stage | None = None) -> Evidence:
     """Take a pasted reply apart, whoever wrapped it."""
+    raw = _find_refusal(protocol, raw)
     code = _find_code(raw) if protocol is Protocol.SMTP else 0
     enhanced = _ENHANCED.search(raw) if protocol is Protocol.SMTP else None
     codes = [found for found in _RESPONSE_CODE.findall(raw) if found not in _NO_CODES and found != "ALERT"]
@@ -122,6 +137,15 @@ def guess_protocol(raw: str) -> Protocol:
     if _NAMES_IMAP.search(raw) or _STATUS.search(raw) or _RESPONSE_CODE.search(raw):
         return Protocol.IMAP
     return Protocol.SMTP
+
+
+def _find_refusal(protocol: Protocol, raw: str) -> str:
+    """Return the lines that say no, of a conversation; anything else stays as it is."""
+    talk = _TALK[protocol].search(raw)
+    if talk is None or "\n" not in raw:
+        return raw
+    said = [found[1] for found in _REFUSAL[protocol].finditer(raw, talk.end())]
+    return "\n".join(said) or raw
 
 
 def _find_status(raw: str) -> str:

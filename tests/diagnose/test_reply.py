@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.codes import Code
 from app.diagnose.diagnose import explain
 from app.diagnose.reply import READ_CHARACTERS, evidence_of_reply, fold, guess_protocol, parse_raw
 from app.model import Protocol, Reply, Stage
@@ -99,3 +100,26 @@ def test_no_text_is_too_strange(raw: str) -> None:
     for protocol in Protocol:
         assert explain(raw, protocol=protocol).rule
     assert guess_protocol(raw) in Protocol
+
+
+TALK = """2017-06-14 16:42:36 SERVER -> CLIENT: 220-server.example.com ESMTP Exim 4.86
+2017-06-14 16:42:36 CLIENT -> SERVER: EHLO example.com
+2017-06-14 16:42:36 SERVER -> CLIENT: 250-server.example.com 250-SIZE 52428800 250-PIPELINING 250-AUTH PLAIN LOGIN
+2017-06-14 16:42:36 CLIENT -> SERVER: AUTH LOGIN
+2017-06-14 16:42:38 SERVER -> CLIENT: 535 5.7.8 Account suspended
+2017-06-14 16:42:38 CLIENT -> SERVER: QUIT
+2017-06-14 16:42:38 SERVER -> CLIENT: 221 server.example.com closing connection
+"""
+
+
+def test_of_a_conversation_the_refusal_is_read() -> None:
+    evidence = parse_raw(Protocol.SMTP, TALK)
+    assert (evidence.code, evidence.enhanced, evidence.text) == (535, "5.7.8", "535 5.7.8 account suspended")
+    assert explain(TALK).code is Code.ACCOUNT_DISABLED
+    talk = "* OK [CAPABILITY IMAP4rev1] ready\nA1 LOGIN x y\nA1 NO [UNAVAILABLE] Come back\n* BYE bye"
+    assert parse_raw(Protocol.IMAP, talk).text == "no [unavailable] come back"
+
+
+def test_a_conversation_without_a_refusal_stays_as_it_is() -> None:
+    assert parse_raw(Protocol.SMTP, "220 mail ESMTP\nEHLO x\n250 mail\n").text == "220 mail esmtp ehlo x mail"
+    assert parse_raw(Protocol.SMTP, "got 250 and\n535 lines").code == 535
