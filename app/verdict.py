@@ -8,7 +8,7 @@ from typing import Final
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis
 from app.diagnose.sides import join_sides
-from app.intake.presets import find_preset
+from app.intake.presets import find_preset, find_preset_by_host
 from app.model import (
     Checked,
     Correction,
@@ -140,8 +140,11 @@ def describe(
     count: int = 1,
     domain: str = "",
 ) -> Situation:
-    """Return what a remedy may speak of: the given, and what is known of the provider. `provider`: a slug, or empty."""
-    preset = find_preset(provider) if provider else None
+    """Return what a remedy may speak of: the given, and what is known of the provider.
+
+    `provider`: a slug; where that says nothing, whose the host is.
+    """
+    preset = (find_preset(provider) if provider else None) or (find_preset_by_host(host) if host else None)
     if preset is None or preset.slug == NOBODYS:
         return Situation(protocol, "", "", host, port, encryption, certificate_names, count=count, domain=domain)
     known = (preset.server(protocol, ""), *preset.alternatives(protocol))

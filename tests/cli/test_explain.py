@@ -28,6 +28,11 @@ def test_one_reply_as_json(command: Command) -> None:
     assert found["remedy"]
 
 
+def test_the_servers_name_alone_tells_whose_help_page_it_is(command: Command) -> None:
+    raw = "534-5.7.9 Application-specific password required."
+    assert "https://myaccount.google.com/apppasswords" in command("explain", raw, "--host", "smtp.gmail.com").out
+
+
 def test_what_nobody_has_seen_is_not_guessed(command: Command) -> None:
     assert json.loads(command("explain", "599 the cat is on the keyboard", "--json").out)["code"] == "unclassified"
 

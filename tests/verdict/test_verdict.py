@@ -212,6 +212,13 @@ def test_servers_are_known_where_the_host_is_the_providers() -> None:
     assert describe(IMAP, "sendgrid", host="imap.example.com").servers == []
 
 
+@pytest.mark.parametrize("provider", ["", "a stranger"])
+def test_whose_a_host_is_tells_the_provider(provider: str) -> None:
+    known = describe(IMAP, provider, host="imap.gmail.com")
+    assert (known.provider, known.provider_name) == ("gmail", "Gmail")
+    assert describe(IMAP, provider, host="imap.example.com").provider_name == ""
+
+
 @pytest.mark.parametrize("same_secret", [True, False])
 def test_whatever_both_sides_come_to_a_remedy_is_two_sentences_at_most(same_secret: bool) -> None:
     for smtp, imap in product(Code, Code):
