@@ -71,7 +71,11 @@ class Kit:
 
 @dataclass(frozen=True, slots=True)
 class RowTask:
-    """One row to check. A side that is None is not to be checked now."""
+    """One row to check. A side that is None is not to be checked now.
+
+    `tries`: which try of the row this is. Who was silent gets more time at the next: some greet only after half a
+    minute (name servers that are down, a pause against spam).
+    """
 
     email: str
     provider: str
@@ -80,6 +84,7 @@ class RowTask:
     imap: Side | None
     secrets: Secrets
     auto_correct: bool = True
+    tries: int = 1
 
 
 @dataclass(slots=True)
@@ -302,7 +307,7 @@ async def _dial(errand: _Errand, server: Server, door: Door, turn_seconds: float
         seconds=turn_seconds,
     ):
         began_at = loop.time()
-        tools = _shorten(errand.kit.tools, left_seconds)
+        tools = _fit(errand.kit.tools, left_seconds, task.tries)
         checked = await check_login(login, tools, address=side.address, on_cut=errand.note_cut)
         seconds = loop.time() - began_at
     diagnosis = diagnose_checked(checked, provider=errand.provider, is_token=errand.is_token)
@@ -310,11 +315,12 @@ async def _dial(errand: _Errand, server: Server, door: Door, turn_seconds: float
     return _Dialled(_add_resolve_ms(checked, door.resolve_ms), diagnosis, seconds)
 
 
-def _shorten(tools: Tools, seconds: float) -> Tools:
-    """Return tools whose checks end within what is left of the row's time."""
-    if seconds >= tools.deadlines.total:
-        return tools
-    return replace(tools, deadlines=replace(tools.deadlines, total=max(seconds, 0.1)))
+def _fit(tools: Tools, seconds: float, tries: int) -> Tools:
+    """Return tools whose checks end within what is left of the row's time, and hurry nobody more than they must."""
+    deadlines = tools.deadlines.stretch(tries)
+    if seconds < deadlines.total:
+        deadlines = replace(deadlines, total=max(seconds, 0.1))
+    return tools if deadlines is tools.deadlines else replace(tools, deadlines=deadlines)
 
 
 def _add_resolve_ms(checked: Checked, milliseconds: int) -> Checked:

@@ -20,7 +20,7 @@ from app.store.requests import RequestRecord
 from app.verdict import Progress, RowVerdict, SideVerdict
 from app.verify import RowTask, verify_row
 from jobs.context import WorkerContext
-from jobs.decide import Terms, decide, hand_back, interrupted_result, is_interrupted, is_kept, make_account
+from jobs.decide import Terms, count_tries, decide, hand_back, interrupted_result, is_interrupted, is_kept, make_account
 
 _LOG: Final = structlog.get_logger()
 
@@ -98,6 +98,7 @@ async def _verify(worker: WorkerContext, errand: Errand, check: Check, secrets: 
         imap=row.imap if row.imap_open and Protocol.IMAP not in ended else None,
         secrets=secrets,
         auto_correct=errand.request.auto_correct,
+        tries=count_tries(row),
     )
     verdict = await verify_row(task, worker.kit, check.progress)
     return RowVerdict(verdict.smtp or ended.get(Protocol.SMTP), verdict.imap or ended.get(Protocol.IMAP), verdict.waits)

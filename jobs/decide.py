@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from app.codes import FACTS, Code
@@ -11,6 +12,8 @@ from app.model import AccountStatus, Fault, Outcome, Protocol, RowState, Save, S
 from app.store.accounts import KeptAccount
 from app.store.checks import ClaimedRow, RowRecord
 from app.verdict import Progress, RowVerdict, SideVerdict
+
+MOST_SPREAD_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,11 @@ def decide(
     fresh: list[SideResult] = []
     for protocol, side in ((Protocol.SMTP, verdict.smtp), (Protocol.IMAP, verdict.imap)):
         if protocol in verdict.waits:
-            due.append(terms.now + timedelta(seconds=verdict.waits[protocol] * (1 + terms.jitter / 2)))
+            due.append(terms.now + _spread(verdict.waits[protocol], terms.jitter))
             still_open[protocol] = True
         if side is None:
             continue
-        result = replace(side.result, attempts=_tries(claimed), logins=_logins(claimed, protocol, side))
+        result = replace(side.result, attempts=count_tries(claimed), logins=_logins(claimed, protocol, side))
         due_at = _due_at(claimed, protocol, side, terms)
         if due_at is not None:
             due.append(due_at)
@@ -187,7 +190,7 @@ def _due_at(claimed: ClaimedRow, protocol: Protocol, side: SideVerdict, terms: T
         return None
     return next_attempt_at(
         Code(side.result.code),
-        attempt=_tries(claimed),
+        attempt=count_tries(claimed),
         login_count=_logins(claimed, protocol, side),
         unanswered_count=_unanswered(claimed, protocol) - (1 if side.is_answered else 0),
         sent_credentials=side.sent_credentials,
@@ -198,7 +201,12 @@ def _due_at(claimed: ClaimedRow, protocol: Protocol, side: SideVerdict, terms: T
     )
 
 
-def _tries(claimed: ClaimedRow) -> int:
+def _spread(seconds: float, jitter: float) -> timedelta:
+    """Return when to come back to a host, not all at one moment, and never long after it opens."""
+    return timedelta(seconds=seconds + min(seconds, MOST_SPREAD_SECONDS) * jitter / 2)
+
+
+def count_tries(claimed: ClaimedRow) -> int:
     """Return how often the row was claimed and dialled; the times when it found no turn are none."""
     return max(1, claimed.attempt - claimed.put_off_count)
 

@@ -180,7 +180,9 @@ async def _check_row(
             began_at = loop.time()
             retry_until = retry_until if row.attempts and retry_until else datetime.now(UTC) + budget
             smtp, imap = open_sides[Protocol.SMTP].side, open_sides[Protocol.IMAP].side
-            task = RowTask(given.email, given.provider, given.pace_key, smtp, imap, given.secrets, auto_correct)
+            task = RowTask(
+                given.email, given.provider, given.pace_key, smtp, imap, given.secrets, auto_correct, row.attempts + 1
+            )
             verdict = await verify_row(task, kit)
             row.duration_ms += round((loop.time() - began_at) * 1000)
         row.attempts += bool(verdict.smtp or verdict.imap)
@@ -227,7 +229,10 @@ def _take(row: DirectRow, tried: _Try, verdict: SideVerdict, retry_until: dateti
             is_host_known=verdict.is_host_known,
         )
     )
-    tried.side = verdict.side if due_at is not None else None
+    if due_at is None:
+        tried.side = None
+    elif verdict.sent_credentials:
+        tried.side = verdict.side  # the server that was there to answer
     return [due_at] if due_at is not None else []
 
 

@@ -5,7 +5,7 @@ stage's, or to the whole check's where that comes first.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.model import Certificate, Mechanism, Server, Stage, Trace
 
@@ -25,6 +25,10 @@ class Deadlines:
     def of(self, stage: Stage) -> float:
         seconds: float = getattr(self, stage)
         return seconds
+
+    def stretch(self, times: int) -> "Deadlines":
+        """Return deadlines with so many times the patience for a handshake or a greeting, within the same whole."""
+        return replace(self, tls=self.tls * times, greet=self.greet * times) if times > 1 else self
 
 
 class Trail:

@@ -13,6 +13,7 @@ from app.model import Encryption, Fault, Outcome, Protocol, RowState, Save, Secr
 from app.store.checks import ClaimedRow
 from app.verdict import Progress, RowVerdict, SideVerdict
 from jobs.decide import (
+    MOST_SPREAD_SECONDS,
     Terms,
     account_status,
     decide,
@@ -151,6 +152,12 @@ def test_a_side_that_found_no_turn_comes_back_when_there_may_be_one_and_was_no_t
     assert (half.state, half.smtp_open, half.imap_open, half.is_put_off) == (RowState.WAITING, False, True, 0)
     tries = decide(claim(attempt=5, put_off_count=3), both(Code.OK, Code.OK), {}, TERMS, 1)
     assert [side.attempts for side in tries.sides] == [2, 2]
+
+
+def test_who_waits_for_a_host_that_is_shut_comes_back_soon_after_it_opens() -> None:
+    late = replace(TERMS, jitter=1.0)
+    record = decide(claim(), RowVerdict(None, None, {SMTP: 600.0}), {}, late, 1)
+    assert record.due_at == NOW + timedelta(seconds=600 + MOST_SPREAD_SECONDS / 2)
 
 
 def test_an_interrupted_side_is_our_fault_and_ends() -> None:

@@ -18,7 +18,7 @@ from app.pace import Pace
 from app.settings import Settings
 from app.store.checks import ClaimedRow, RowRecord
 from app.verify import Kit, RowTask, verify_row
-from jobs.decide import Terms, decide
+from jobs.decide import Terms, count_tries, decide
 from jobs.drain_request import BLOCK_ROWS
 from tests.fakes.policed import HOST, RIGHT
 
@@ -171,7 +171,8 @@ class Drain:
         secrets = Secrets(Secret(row.password), Secret(row.password))
         smtp = claimed.smtp if claimed.smtp_open else None
         imap = claimed.imap if claimed.imap_open else None
-        task = RowTask(claimed.email, claimed.provider, claimed.pace_key, smtp, imap, secrets, self.auto_correct)
+        email, provider, pace_key = claimed.email, claimed.provider, claimed.pace_key
+        task = RowTask(email, provider, pace_key, smtp, imap, secrets, self.auto_correct, count_tries(claimed))
         try:
             verdict = await verify_row(task, kit)
         finally:

@@ -1,6 +1,7 @@
 """A row: refusals known before any dial, servers found where it names none, both sides told together, turns."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from app.verdict import Progress, SideVerdict
 from app.verify import Kit, RowTask, verify_row
 from tests.fakes.dials import watch_dials
 from tests.fakes.names import FAIL, Script
-from tests.fakes.scripted import Do, Step, serve
+from tests.fakes.scripted import Do, Peer, Step, serve
 from tests.real.certificates import Authority
 from tests.verify.conftest import (
     ADDRESS,
@@ -21,6 +22,7 @@ from tests.verify.conftest import (
     IMAP,
     NONE,
     PASSWORD,
+    QUICK,
     SMTP,
     SSL,
     STARTTLS,
@@ -173,6 +175,20 @@ async def test_what_the_row_does_say_is_kept(
     assert (verdict.side.port, verdict.side.encryption) == used
     assert verdict.side.sources["host"] is Source.SRV
     assert verdict.side.sources.get("port") in ({Source.ROW} if port else {Source.SRV, Source.USUAL})
+
+
+@pytest.mark.parametrize(("tries", "code"), [(1, Code.CONNECTION_TIMEOUT), (2, Code.OK), (9, Code.OK)])
+async def test_server_that_is_slow_to_greet_gets_more_time_at_the_next_try(tries: int, code: Code) -> None:
+    async def think(_: Peer) -> None:
+        await asyncio.sleep(1.4 * QUICK.greet)
+
+    async with serve([think, *good_smtp()]) as server, open_kit() as (kit, _):
+        task = row(side(Server(HOST, server.port, NONE)), auto_correct=False)
+        began = asyncio.get_running_loop().time()
+        verdict = sure((await verify_row(replace(task, tries=tries), kit)).smtp)
+        seconds = asyncio.get_running_loop().time() - began
+    assert verdict.result.code == code
+    assert seconds < kit.timeout_seconds
 
 
 async def test_usual_port_and_mode_are_taken_where_only_the_host_is_given() -> None:
