@@ -1,5 +1,6 @@
 """I/O: what the codes mean, and what a pasted reply means."""
 
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -11,14 +12,15 @@ from app.api.parameters import read_query
 from app.api.problem import Fault, Problem
 from app.codes import FACTS, Code
 from app.diagnose.diagnose import explain
-from app.diagnose.reply import guess_protocol
-from app.model import Protocol, Stage
+from app.diagnose.reply import STAGE_WORDS, guess_protocol
+from app.model import Protocol
 from app.report.advice import find_help, render_diagnosis, render_remedy
 from app.verdict import describe
 
 MOST_BYTES: Final = 64 * 1024
+_PROTOCOLS: Final = {protocol.value: protocol for protocol in Protocol}
 
-W = TypeVar("W", Protocol, Stage)
+W = TypeVar("W")
 
 
 async def list_all(http: web.Request) -> web.Response:
@@ -44,8 +46,8 @@ async def explain_one(http: web.Request) -> web.Response:
     raw = given.get("raw") or given.get("reply") or ""
     if not raw.strip():
         raise _wrong("raw", 'raw is missing: send {"raw": "535 5.7.8 …"}.')
-    protocol = _word(given, "protocol", Protocol) or guess_protocol(raw)
-    stage = _word(given, "stage", Stage)
+    protocol = _word(given, "protocol", _PROTOCOLS) or guess_protocol(raw)
+    stage = _word(given, "stage", STAGE_WORDS)
     provider = given.get("provider", "")
     found = explain(raw, protocol=protocol, stage=stage, provider=provider, host=given.get("host", ""))
     facts = FACTS[found.code]
@@ -67,17 +69,18 @@ async def explain_one(http: web.Request) -> web.Response:
 
 def _read(body: bytes) -> dict[str, str]:
     try:
-        return msgspec.json.decode(body, type=dict[str, str])
+        given = msgspec.json.decode(body, type=dict[str, str | None])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         words = 'The body must be an object of texts: {"raw": "535 5.7.8 …", "protocol": "smtp", "provider": "gmail"}.'
         raise Problem(400, "body", words) from None
+    return {name: text for name, text in given.items() if text is not None}
 
 
-def _word(given: dict[str, str], name: str, kind: type[W]) -> W | None:
+def _word(given: dict[str, str], name: str, meanings: Mapping[str, W]) -> W | None:
     text = given.get(name, "").lower()
-    if text and text not in set(kind):
-        raise _wrong(name, f"{name} must be one of {', '.join(kind)}.")
-    return kind(text) if text else None
+    if text and text not in meanings:
+        raise _wrong(name, f"{name} must be one of {', '.join(meanings)}.")
+    return meanings[text] if text else None
 
 
 def _wrong(name: str, words: str) -> Problem:

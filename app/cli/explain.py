@@ -11,8 +11,8 @@ import msgspec
 from app.cli.root import EXIT_USAGE, CommandError
 from app.codes import FACTS
 from app.diagnose.diagnose import Diagnosis, explain
-from app.diagnose.reply import guess_protocol
-from app.model import Protocol, Stage
+from app.diagnose.reply import STAGE_WORDS, guess_protocol
+from app.model import Protocol
 from app.report.advice import render_remedy
 from app.verdict import describe
 
@@ -20,14 +20,12 @@ Json = dict[str, Any]
 
 FILE_IN: Final = click.Path(allow_dash=True, dir_okay=False, path_type=Path)
 
-_STAGES: Final = {stage.value: stage for stage in Stage} | {"greeting": Stage.GREET, "starttls": Stage.TLS}
-
 
 @click.command("explain")
 @click.argument("reply", required=False)
 @click.option("--file", type=FILE_IN, help="many replies: JSON lines")
 @click.option("--protocol", type=click.Choice(["smtp", "imap"]), help="unless given, guessed from the reply")
-@click.option("--stage", type=click.Choice(list(_STAGES)), help="where in the check it was said")
+@click.option("--stage", type=click.Choice(list(STAGE_WORDS)), help="where in the check it was said")
 @click.option("--provider", default="", help="who said it, such as gmail")
 @click.option("--host", default="", help="the server's name")
 @click.option("--json", "as_json", is_flag=True, help="as JSON, for scripts")
@@ -68,7 +66,7 @@ def explain_command(
 
 def _explain_line(line: Json) -> Json:
     protocol = Protocol(line["protocol"].lower()) if line.get("protocol") else None
-    stage = _STAGES.get(str(line.get("stage") or "").lower())
+    stage = STAGE_WORDS.get(str(line.get("stage") or "").lower())
     provider, host, raw = (str(line.get(name) or "") for name in ("provider", "host", "raw"))
     found = explain(raw, protocol=protocol, stage=stage, provider=provider, host=host)
     return {

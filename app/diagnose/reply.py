@@ -18,6 +18,9 @@ from app.model import FailureKind, Protocol, Reply, Stage
 READ_CHARACTERS: Final = 600
 """What a server has to say stands at the beginning; the rest costs time."""
 
+STAGE_WORDS: Final = {stage.value: stage for stage in Stage} | {"greeting": Stage.GREET, "starttls": Stage.TLS}
+"""What the stages are called, by us and by collections of replies."""
+
 _TAGS: Final = re.compile(r"<(?!doctype|html)/?[a-z][^<>]{0,200}>", re.IGNORECASE)
 _BLANKS: Final = re.compile(r"[\s\u00a0\u200b-\u200d\ufeff]+")
 _QUOTES: Final = str.maketrans("\u2018\u2019\u201c\u201d\u00b4`", "''\"\"''")

@@ -40,6 +40,11 @@ async def test_the_protocol_is_guessed_or_said(service: Service) -> None:
     assert (guessed["protocol"], guessed["code"]) == (said["protocol"], said["code"]) == ("imap", "invalid_credentials")
 
 
+async def test_a_line_of_a_collection_may_be_sent_as_it_is(service: Service) -> None:
+    body = {"id": "r1", "raw": "554 no", "protocol": "smtp", "stage": "greeting", "provider": None, "host": None}
+    assert (await service.post(EXPLAIN, body)).payload["code"] == "ip_blocked"
+
+
 async def test_words_that_mean_nothing_are_not_guessed_at(service: Service) -> None:
     payload = (await service.post(EXPLAIN, {"raw": "the cat sat on the mat", "provider": "no such one"})).payload
     assert payload["code"] == "unclassified"
