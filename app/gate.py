@@ -50,6 +50,9 @@ IDLE_SECONDS: Final = 300.0
 STRANGER_SECONDS: Final = 150.0
 """How long a host is waited for that has never answered: as long as one of its rows would be tried."""
 
+_SAYS_LATER: Final = frozenset({Signal.CROWDED, Signal.TOO_FAST})
+"""Who says so is there, and will come round: others may have used up what it bears."""
+
 
 class Refusals(deque[float]):
     """When a host refused logins lately: the last fifty."""
@@ -152,7 +155,7 @@ class Gate:
         """Tell whether the host has taken nobody for so long that its rows are not tried again."""
         if self.bad is None or self._is_stale(now):
             return False
-        if not self._good_ways:
+        if not self._good_ways and read_signal(self.bad) not in _SAYS_LATER:
             patience_seconds = min(patience_seconds, STRANGER_SECONDS)
         return now - self.bad_since >= patience_seconds
 

@@ -12,6 +12,7 @@ from app.gate import (
     MOST_STRAYS,
     SILENCES_BEFORE_SHUT,
     START_LIMIT,
+    STRANGER_SECONDS,
     Gate,
 )
 from app.load import Signal, read_signal
@@ -229,3 +230,19 @@ def test_whatever_happens_it_opens_again(events: list[tuple[Code, float, int]], 
         assert gate.room(now) <= MOST
         assert gate.seconds_to_room(now) <= 601
         assert gate.room(now + gate.seconds_to_room(now) + 1e-6) >= 1
+
+
+@pytest.mark.parametrize(
+    ("code", "is_waited_for"),
+    [
+        (Code.RATE_LIMITED, True),
+        (Code.TOO_MANY_CONNECTIONS, True),
+        (Code.CONNECTION_REFUSED, False),
+        (Code.CONNECTION_TIMEOUT, False),
+    ],
+)
+def test_host_that_says_later_from_the_first_is_waited_for(code: Code, is_waited_for: bool) -> None:
+    gate = Gate()
+    end(gate, code, 0, times=2)
+    assert gate.is_given_up(STRANGER_SECONDS + 1, 900) is not is_waited_for
+    assert gate.is_given_up(299, 250)
