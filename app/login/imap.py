@@ -198,7 +198,9 @@ class ImapSession:
     def _sasl(self, mechanism: Mechanism, blob: str, *more: bytes) -> Exchange:
         encoded = base64.b64encode(blob.encode())
         if "SASL-IR" in self._wire.offers:
-            return Exchange("AUTHENTICATE", self._wire.new_tag(), mechanism, encoded.decode(), answers=more)
+            # Some offer it and ask all the same; an empty line would be taken for the password.
+            answers = more or (encoded,)
+            return Exchange("AUTHENTICATE", self._wire.new_tag(), mechanism, encoded.decode(), answers=answers)
         return Exchange("AUTHENTICATE", self._wire.new_tag(), mechanism, answers=[encoded, *more], due=1)
 
     def _login_command(self, username: str, secret: str) -> Exchange:

@@ -70,6 +70,17 @@ def answer_last(data: bytes) -> Act:
     return act
 
 
+def answer_whether(words: bytes, yes: bytes, no: bytes) -> Act:
+    """Read one more line, which bears no tag, and answer the command before it by whether that line is `words`."""
+
+    async def act(peer: Peer) -> None:
+        line = await peer.reader.readuntil(b"\n")
+        peer.lines.append(line)
+        await peer.send(yes if line.strip() == words else no)
+
+    return act
+
+
 async def pause(peer: Peer) -> None:
     """Wait, so that what follows goes out in a packet of its own."""
     await asyncio.sleep(0.05)

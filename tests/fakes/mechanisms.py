@@ -1,15 +1,17 @@
 """Pure: servers that play tricks within one way of logging in."""
 
+import base64
 from typing import Final
 
 from app.codes import Code
-from tests.fakes.acts import insist
-from tests.fakes.behaviour import Behaviour, Scene, Script
+from tests.fakes.acts import answer_whether, insist
+from tests.fakes.behaviour import PASSWORD, USERNAME, Behaviour, Scene, Script
 from tests.fakes.scripted import Do, Step
 
 _WRONG: Final = Code.INVALID_CREDENTIALS
 _NONSENSE: Final = Code.PROTOCOL_ERROR
 _UNKNOWN: Final = Code.AUTH_NO_ANSWER
+_BLOB: Final = base64.b64encode(f"\0{USERNAME}\0{PASSWORD}".encode())
 _NO: Final = (b"535 5.7.8 Authentication failed\r\n", b"TAG NO [AUTHENTICATIONFAILED] Authentication failed\r\n")
 
 
@@ -30,6 +32,13 @@ def _plain_in_two(*steps: Step) -> Script:
 def _yes(scene: Scene) -> list[Step]:
     """An IMAP session that goes well after its one LOGIN."""
     return [*scene.ready(b"ID"), "LOGIN", b"TAG OK welcome\r\n", 'ID ("name"', b"TAG BAD what\r\n", *scene.look()]
+
+
+def _asks_again(scene: Scene) -> list[Step]:
+    """A session that goes well though the server has not heard what came with the command."""
+    yes = scene.pick(b"235 2.7.0 welcome\r\n", b"TAG OK welcome\r\n")
+    verdict = answer_whether(_BLOB, yes, scene.pick(*_NO))
+    return [*scene.asked(), scene.pick(b"334 \r\n", b"+ \r\n"), verdict, *scene.look()]
 
 
 MECHANISMS: Final = (
@@ -57,6 +66,7 @@ MECHANISMS: Final = (
     Behaviour("PLAIN in two: no before the password", _plain_in_two(_NO[1], Do.HANG), None, _WRONG, 1),
     Behaviour("PLAIN in two: junk for a challenge", _plain_in_two(b"+ \xff\xfe!\r\n", insist), None, _NONSENSE, 1),
     Behaviour("PLAIN in two: closes", _plain_in_two(b"+\r\n", Do.CLOSE), None, _UNKNOWN, 1),
+    Behaviour("PLAIN in one: asks for it all the same", _asks_again, Code.OK, Code.OK, 1),
     Behaviour("LOGIN command: yes", _yes, None, Code.OK, 1),
     Behaviour("LOGIN command: no", _imap(b"X-NONE", "LOGIN", _NO[1], Do.HANG), None, _WRONG, 1),
     Behaviour("LOGIN command: asks for more", _imap(b"X-NONE", "LOGIN", b"+ more\r\n", insist), None, _NONSENSE, 1),
