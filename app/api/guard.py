@@ -1,18 +1,23 @@
 """I/O: who asks, and how much may they ask; place 1 on the line."""
 
+import asyncio
 import secrets
 import string
 from typing import Final
 
 from aiohttp import web
 
-from app.api.context import API, CALLER, RATE_HEADERS
+from app.api.context import API, CALLER, RATE_HEADERS, Api
 from app.api.problem import Problem
-from app.model import Scope
+from app.model import Caller, Scope
 from app.seal import hash_api_key
+from app.store.db import Unavailable
 from app.store.workspaces import get_caller
 
 TRACE_ID_LIMIT: Final = 128
+KEY_SECONDS: Final = 10.0
+"""How long PostgreSQL is waited for at the door."""
+
 _PLAIN: Final = frozenset(string.ascii_letters + string.digits + "-_.:/+=@")
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="bulk-connect"'}
 
@@ -28,7 +33,7 @@ async def admit(http: web.Request, scope: Scope) -> None:
     if not text:
         words = "Send your API key: the header `x-api-key: KEY` or `Authorization: Bearer KEY`."
         raise Problem(401, "no-key", words, headers=_CHALLENGE)
-    caller = await get_caller(api.db, hash_api_key(text))
+    caller = await _find_caller(api, text)
     if caller is None:
         words = "This API key is not known, was revoked, or has expired."
         raise Problem(401, "bad-key", words, headers=_CHALLENGE)
@@ -41,6 +46,19 @@ async def admit(http: web.Request, scope: Scope) -> None:
     if not caller.may(scope):
         listed = ", ".join(sorted(caller.scopes)) or "none"
         raise Problem(403, "scope", f"This API key lacks the scope {scope.value}. Its scopes: {listed}.")
+
+
+async def _find_caller(api: Api, text: str) -> Caller | None:
+    """Return whose key it is; None: nobody's. This is asked at every call, so here a PostgreSQL is noticed that hangs.
+
+    Raises:
+        Unavailable: it did not answer in time.
+    """
+    try:
+        async with asyncio.timeout(KEY_SECONDS):
+            return await get_caller(api.db, hash_api_key(text))
+    except TimeoutError:
+        raise Unavailable("no answer") from None
 
 
 def read_key(http: web.Request) -> str:

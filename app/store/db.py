@@ -120,10 +120,18 @@ def bind(name: str) -> Statement:
 
 @contextlib.asynccontextmanager
 async def connection(db: Database) -> AsyncIterator[Any]:
-    """Yield `db` itself where it is a connection, else one from the pool, with a limit to the wait."""
+    """Yield `db` itself where it is a connection, else one from the pool, with a limit to the wait.
+
+    A connection of the pool on which an answer was not waited for to the end is given up: a server that says nothing
+    would not confirm that it stopped either.
+    """
     if isinstance(db, asyncpg.Pool):
         async with db.acquire(timeout=ACQUIRE_SECONDS) as link:
-            yield link
+            try:
+                yield link
+            except (TimeoutError, asyncio.CancelledError):
+                link.terminate()
+                raise
     else:
         yield db
 
@@ -132,8 +140,18 @@ async def connection(db: Database) -> AsyncIterator[Any]:
 async def transaction(db: Database) -> AsyncIterator[Any]:
     """Yield a connection in a transaction; what goes wrong in it is a StoreError."""
     with translated():
-        async with connection(db) as link, link.transaction():
-            yield link
+        async with connection(db) as link:
+            work = link.transaction()
+            await work.start()
+            try:
+                yield link
+            except (TimeoutError, asyncio.CancelledError):
+                link.terminate()  # PostgreSQL takes back what a connection that is gone has begun
+                raise
+            except BaseException:
+                await work.rollback()
+                raise
+            await work.commit()
 
 
 async def open_pool(url: str, *, most: int = 10) -> Any:

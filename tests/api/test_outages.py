@@ -1,6 +1,7 @@
 """What the API says while PostgreSQL or Valkey is really stopped."""
 
 import asyncio
+import os
 import shutil
 import signal
 import tempfile
@@ -114,6 +115,32 @@ async def test_when_postgresql_is_back_so_is_the_service(servers: embedded.Embed
     assert (await alone.get(f"{STATUS}/{request_id}")).payload["counts"]["pending"] == 1
     assert (await alone.connect(row())).status == 200
     assert (await ask(alone.client, "GET", "/readyz")).status == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="children are found as Linux lists them")
+async def test_a_postgresql_that_hangs_is_not_waited_for_long(
+    servers: embedded.Embedded, alone: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its disk stalls, or the network loses every packet: connections stand, and nothing comes."""
+    monkeypatch.setattr("app.api.guard.KEY_SECONDS", 1.0)
+    await asyncio.gather(*[alone.connect(row(f"warm{number}")) for number in range(9)])
+    postmaster = servers.servers[0].process.pid
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    everyone = [postmaster, *map(int, children)]
+    for pid in everyone:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        answers = await asyncio.gather(*[alone.connect(row(f"hung{number}")) for number in range(5)])
+        assert [(answer.status, answer.problem) for answer in answers] == [(503, "unavailable")] * 5
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+        assert (await ask(alone.client, "GET", "/readyz")).status == 503
+        assert time.monotonic() - began < 6
+    finally:
+        for pid in everyone:
+            os.kill(pid, signal.SIGCONT)
+    assert (await alone.connect(row("after"))).status == 200
+    assert (await alone.get(CONNECT)).payload["total"] == 10
 
 
 async def test_a_process_that_starts_without_valkey_serves(servers: embedded.Embedded, alone: Service) -> None:
