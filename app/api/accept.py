@@ -1,9 +1,10 @@
 """I/O: rows become a request: stored whole in one transaction with its Idempotency-Key, then the bell is rung."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -28,6 +29,8 @@ from app.store.idempotency import (
     record_key,
 )
 from app.store.requests import insert_request, judge_existing, sum_queued_rows
+
+MANY_ROWS: Final = 1000
 
 Render = Callable[[UUID, Counts, Sequence[Row]], bytes]
 
@@ -76,7 +79,7 @@ async def store_order(api: Api, workspace_id: UUID, order: Order, render: Render
         Problem: the workspace has too many rows waiting (429), the key is busy (409) or came with another body (422).
     """
     try:
-        async with transaction(api.db) as link:
+        async with _turn(api, order), transaction(api.db) as link:
             before = await claim_key(link, order.key) if order.key is not None else None
             if before is not None:
                 return before, True
@@ -88,6 +91,11 @@ async def store_order(api: Api, workspace_id: UUID, order: Order, render: Render
     api.metrics.rows_accepted.inc(len(order.rows))
     await (ring_drain(api.queue, made.request_id) if counts.pending else ring_report(api.queue, made.request_id))
     return made, False
+
+
+def _turn(api: Api, order: Order) -> contextlib.AbstractAsyncContextManager[object]:
+    """Return what an order of many rows waits for: such take seconds, and must not hold all connections at once."""
+    return api.storing_many if len(order.rows) > MANY_ROWS else contextlib.nullcontext()
 
 
 def refuse_invalid(options: Options, rows: Sequence[Row]) -> None:

@@ -1,5 +1,6 @@
 """I/O: what the handlers of one API process share; made by the composition root and passed down."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -32,7 +33,7 @@ class Api:
     """One API process. `is_leaving`: SIGTERM came; nobody shall send new calls.
 
     `single_spare_seconds`: how long the call that checks one account waits on top of a check's own deadline: for its
-    turn, and for one more try of what passes by itself.
+    turn, and for one more try of what passes by itself. `storing_many`: held while an order of many rows is stored.
     """
 
     settings: Settings
@@ -46,6 +47,7 @@ class Api:
     summaries: Summaries = field(default_factory=Summaries)
     body_pace: BodyPace = BodyPace()
     single_spare_seconds: float = 30.0
+    storing_many: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     is_leaving: bool = False
 
 
