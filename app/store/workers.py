@@ -22,7 +22,7 @@ _MAKE_DUE: Final = bind("make_due")
 _START_DRAIN: Final = bind("start_drain")
 
 SCANNED_ROWS: Final = 500
-MOST_KEYS: Final = 50
+MOST_KEYS: Final = 20
 
 
 async def beat(db: Database, worker_id: UUID, host: str, pid: int, slots: int) -> None:

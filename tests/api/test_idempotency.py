@@ -41,6 +41,23 @@ async def test_the_same_key_with_another_call_is_refused(service: Service) -> No
     assert await count_requests(service) == 1
 
 
+async def test_a_key_belongs_to_one_call_at_one_place(service: Service) -> None:
+    first = await connect(service, "list-7", row("a"))
+    parent = first.payload["requestId"]
+    headers = {"Idempotency-Key": "list-7"}
+    for path, body in (
+        (f"{ACCOUNTS}/reconnect", {"emailAccountIds": ["x"]}),
+        (f"{ACCOUNTS}/smtp-imap/connect", row("a")),
+        (f"{CONNECT}/{parent}/retry", []),
+    ):
+        answer = await service.post(path, body, headers=headers)
+        assert (answer.status, answer.problem) == (422, "idempotency-mismatch")
+    lines = msgspec.json.encode(row("a")) + b"\n"
+    kind = {"Content-Type": "application/x-ndjson"}
+    assert (await service.ask("POST", CONNECT, data=lines, headers=headers | kind)).status == 422
+    assert await count_requests(service) == 1
+
+
 async def test_another_workspace_may_have_the_same_key(service: Service, stranger: Service) -> None:
     first, other = await connect(service, "list-7", row("a")), await connect(stranger, "list-7", row("a"))
     assert first.payload["requestId"] != other.payload["requestId"]
