@@ -187,9 +187,10 @@ class SmtpSession:
         match mechanism:
             case Mechanism.LOGIN:
                 user, word = auth_login_encode(username, secret)
-                answer = _doubt(await self._wire.ask(b"AUTH", b"LOGIN", user))
-                if answer.code == 334 and _decode(answer.message).lower().startswith("user"):
-                    answer = _doubt(await self._wire.ask(user))  # it did not take the name in advance
+                # Not with the name in advance: some servers take that for an error.
+                answer = _doubt(await self._wire.ask(b"AUTH", b"LOGIN"))
+                if answer.code == 334:
+                    answer = _doubt(await self._wire.ask(user))
                 return (await self._wire.ask(word) if answer.code == 334 else answer), ""
             case Mechanism.CRAM_MD5:
                 answer = _doubt(await self._wire.ask(b"AUTH", b"CRAM-MD5"))

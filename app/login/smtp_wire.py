@@ -77,6 +77,8 @@ class SmtpWire(SMTPProtocol):
         while (end := self._buffer.find(b"\n", start)) >= 0:
             line = bytes(self._buffer[start:end])
             start = end + 1
+            if self._lines and not line.strip():
+                continue  # a banner that somebody wrote with gaps
             if not line[:3].isdigit():
                 raise SMTPResponseException(-1, line.decode("utf-8", "replace"))
             self._lines.append(line[4:].strip())

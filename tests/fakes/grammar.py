@@ -62,6 +62,10 @@ def _two_greetings(scene: Scene) -> list[Step]:
     return [scene.greeting * 2, *scene.inside()[1:], *scene.look()]
 
 
+def _greets_with_gaps(scene: Scene) -> list[Step]:
+    return [b"220-Welcome\r\n\r\n   \r\n" + scene.greeting, *scene.inside()[1:], *scene.look()]
+
+
 GRAMMAR: Final = (
     Behaviour("bare line feeds", _everywhere((b"\r\n", b"\n")), Code.OK, Code.OK, 1),
     Behaviour("bare carriage returns", _greets(b"220 mail\r", b"* OK mail\r"), _SLOW, _SLOW),
@@ -101,6 +105,7 @@ GRAMMAR: Final = (
     Behaviour("number cut short", _greets(b"22 what\r\n", b"* O what\r\n"), _NONSENSE, _NONSENSE),
     Behaviour("number with a sign", _greets(b"+22 0\r\n", b"+ OK what\r\n"), _NONSENSE, _NONSENSE),
     Behaviour("empty line first", _greets(b"\r\n220 mail\r\n", b"\r\n* OK mail\r\n"), _NONSENSE, _NONSENSE),
+    Behaviour("banner with gaps", _greets_with_gaps, Code.OK, None, 1),
     Behaviour("two greetings", _two_greetings, Code.OK, Code.OK, 1),
     Behaviour("says yes before it was asked", _yes_in_advance, _SLOW, _NONSENSE),
     Behaviour(

@@ -35,6 +35,12 @@ def _only_in_clear(scene: Scene) -> list[Step]:
     return [*scene.consented()[:2], offers, *scene.consented()[3:], Do.STARTTLS, scene.hello, no_logins, Do.HANG]
 
 
+def _selects(answer: bytes) -> Script:
+    """Know no EXAMINE, and answer SELECT so."""
+    refusal: Step = b"TAG BAD unknown command\r\n"
+    return lambda scene: [*scene.inside(), "LIST", b"TAG OK listed\r\n", "EXAMINE", refusal, "SELECT", answer + b"\r\n"]
+
+
 def _takes_a_token(scene: Scene, *more: Step) -> list[Step]:
     offers = scene.pick(b"AUTH XOAUTH2", b"SASL-IR AUTH=XOAUTH2")
     challenge = scene.pick(b"334 ", b"+ ") + _TOKEN_REFUSED + b"\r\n"
@@ -195,7 +201,8 @@ LOGINS: Final = (
         1,
     ),
     Behaviour("takes the last command first", lambda scene: [*scene.inside(), answer_in_reverse], None, Code.OK, 1),
-    Behaviour("opens a folder and says BAD", _opens(b"TAG OK listed", b"TAG BAD what"), None, _NONSENSE, 1),
+    Behaviour("opens a folder and says BAD", _selects(b"TAG BAD what"), None, _NONSENSE, 1),
+    Behaviour("knows SELECT only", _selects(b"TAG OK opened"), None, Code.OK, 1),
     Behaviour(
         "says goodbye in the folders",
         lambda scene: [*scene.inside(), "LIST", b"* BYE [UNAVAILABLE] Too busy\r\n", Do.CLOSE],

@@ -6,7 +6,7 @@ from typing import Final
 from app.codes import Code
 from tests.fakes.acts import answer_whether, insist
 from tests.fakes.behaviour import PASSWORD, USERNAME, Behaviour, Scene, Script
-from tests.fakes.scripted import Do, Step
+from tests.fakes.scripted import Do, Peer, Step
 
 _WRONG: Final = Code.INVALID_CREDENTIALS
 _NONSENSE: Final = Code.PROTOCOL_ERROR
@@ -34,6 +34,17 @@ def _yes(scene: Scene) -> list[Step]:
     return [*scene.ready(b"ID"), "LOGIN", b"TAG OK welcome\r\n", 'ID ("name"', b"TAG BAD what\r\n", *scene.look()]
 
 
+def _no_name_in_advance(scene: Scene) -> list[Step]:
+    """A session that goes well with those who wait to be asked for the name."""
+
+    async def judge(peer: Peer) -> None:
+        is_bare = len(peer.lines[-1].split()) == 2
+        await peer.send(b"334 VXNlcm5hbWU6\r\n" if is_bare else b"501 5.5.4 Syntax: AUTH mechanism\r\n")
+
+    rest: list[Step] = ["", b"334 UGFzc3dvcmQ6\r\n", "", b"235 2.7.0 welcome\r\n", *scene.look()]
+    return [*scene.ready(b"AUTH LOGIN"), "AUTH LOGIN", judge, *rest]
+
+
 def _asks_again(scene: Scene) -> list[Step]:
     """A session that goes well though the server has not heard what came with the command."""
     yes = scene.pick(b"235 2.7.0 welcome\r\n", b"TAG OK welcome\r\n")
@@ -56,6 +67,7 @@ MECHANISMS: Final = (
         None,
         1,
     ),
+    Behaviour("LOGIN: takes no name in advance", _no_name_in_advance, Code.OK, None, 1),
     Behaviour("LOGIN: prompts without end", _smtp(b"LOGIN", b"334 VXNlcm5hbWU6\r\n", insist), _NONSENSE, None, 1),
     Behaviour("LOGIN: yes before the password", _smtp(b"LOGIN", b"235 yes\r\n", Do.HANG), _NONSENSE, None, 1),
     Behaviour("LOGIN: refuses the name", _smtp(b"LOGIN", _NO[0], Do.HANG), _WRONG, None, 1),
