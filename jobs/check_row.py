@@ -17,8 +17,9 @@ from app.model import Protocol, Save, Secrets, SideResult
 from app.seal import Sealer, SealError, account_binding, row_binding
 from app.store.checks import ClaimedRow, RowRecord
 from app.store.requests import RequestRecord
+from app.task import RowTask
 from app.verdict import Progress, RowVerdict, SideVerdict
-from app.verify import RowTask, verify_row
+from app.verify import verify_row
 from jobs.context import WorkerContext
 from jobs.decide import Terms, count_tries, decide, hand_back, interrupted_result, is_interrupted, is_kept, make_account
 

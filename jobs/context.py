@@ -14,7 +14,7 @@ from app.reports import ReportStore
 from app.seal import Keyring
 from app.settings import Settings
 from app.store.checks import ClaimedRow
-from app.verify import Kit
+from app.task import Kit
 from jobs.recorder import Recorder
 from jobs.rooms import Rooms
 from jobs.slots import Slots

@@ -20,7 +20,7 @@ from app.seal import Keyring
 from app.settings import Settings
 from app.store.db import StoreError, new_id, open_pool
 from app.store.workers import leave_worker
-from app.verify import Kit
+from app.task import Kit
 from jobs.bells import hear_bells
 from jobs.clock import beat_heart, pass_on_due_rows, seek_work
 from jobs.context import WorkerContext, describe_work

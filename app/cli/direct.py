@@ -16,8 +16,9 @@ from app.model import Correction, Outcome, Protocol, Row, Side, SideResult, Side
 from app.pace import Pace
 from app.report.rows import render_header, render_rows
 from app.settings import Settings
+from app.task import Kit, RowTask
 from app.verdict import SideVerdict
-from app.verify import Kit, RowTask, verify_row
+from app.verify import verify_row
 
 Json = dict[str, Any]
 

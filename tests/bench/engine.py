@@ -16,7 +16,8 @@ from app.login.check import close_tools, open_tools
 from app.model import Encryption, Secret, Secrets, Side, SideStatus
 from app.pace import Pace
 from app.settings import Settings
-from app.verify import Kit, RowTask, verify_row
+from app.task import Kit, RowTask
+from app.verify import verify_row
 from tests.real.certificates import HOST
 
 

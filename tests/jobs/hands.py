@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.store.db import new_id
 from app.store.rows import list_row_results
 from app.store.workers import beat
-from app.verify import Kit
+from app.task import Kit
 from jobs.context import WorkerContext
 from jobs.drain_request import drain_request
 from jobs.recorder import Recorder

@@ -10,7 +10,7 @@ import pytest
 
 from app.model import Encryption, Protocol, Side
 from app.store.db import Unavailable
-from app.verify import Kit
+from app.task import Kit
 from jobs import drain_request as draining
 from jobs.drain_request import drain_request
 from tests.fakes.counting import Counting

@@ -17,7 +17,8 @@ from app.model import Encryption, Outcome, Protocol, RowState, Secret, Secrets, 
 from app.pace import Pace
 from app.settings import Settings
 from app.store.checks import ClaimedRow, RowRecord
-from app.verify import Kit, RowTask, verify_row
+from app.task import Kit, RowTask
+from app.verify import verify_row
 from jobs.decide import Terms, count_tries, decide
 from jobs.drain_request import BLOCK_ROWS
 from tests.fakes.policed import HOST, RIGHT

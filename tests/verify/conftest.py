@@ -15,7 +15,7 @@ from app.login.trace import Deadlines
 from app.model import Encryption, Protocol, Secret, Secrets, Server, Side
 from app.pace import Pace
 from app.settings import Settings
-from app.verify import Kit, RowTask
+from app.task import Kit, RowTask
 from tests.fakes.names import Names, Script, serve_names
 from tests.fakes.scripted import Do, Step
 from tests.real.certificates import Authority

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from app import verify as verifying
+from app import attempt
 from app.codes import Code
 from app.model import Encryption, Protocol, Secrets, Server, Side, SideStatus, Source, Stage
 from app.pace import Pace
+from app.task import Kit, RowTask
 from app.verdict import Progress, SideVerdict
-from app.verify import Kit, RowTask, verify_row
+from app.verify import verify_row
 from tests.fakes.dials import watch_dials
 from tests.fakes.names import FAIL, Script
 from tests.fakes.scripted import Do, Peer, Step, serve
@@ -220,7 +221,7 @@ async def test_credential_that_could_not_be_opened_is_our_own_failure() -> None:
 
 
 async def test_row_that_finds_no_turn_comes_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifying, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(attempt, "TURN_SECONDS", 0.05)
     async with serve(good_smtp()) as one, serve(good_imap()) as two, open_kit() as (opened, _):
         kit = Kit(opened.tools, Pace({"127.0.0.1": 1}), opened.timeout_seconds)
         task = row(side(Server(HOST, one.port, NONE)), side(Server(HOST, two.port, NONE)))
