@@ -80,7 +80,8 @@ def test_host_that_bans_for_good_is_told_and_its_rows_are_spared() -> None:
     blocked = [row.result for row in drained.rows if row.code == Code.IP_BLOCKED]
     assert all(result is not None and "after several failed logins" in result.remedy for result in blocked)
     assert all(row.claimed.smtp_login_count <= 3 for row in drained.rows)
-    assert server.said["banned"] <= 40  # probes, not hundreds of rows
+    # Some two dozen probes, and at most one round that had set out before the first was turned away.
+    assert server.said["banned"] <= 60
     assert drained.seconds <= BUDGET.total_seconds() * 2 + LONGEST_PROBE
 
 
