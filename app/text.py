@@ -39,9 +39,9 @@ def clean_text(raw: bytes | str, needles: Sequence[str] = (), limit: int = REPLY
     `needles`: what must not be seen, see `list_needles`. `limit`: bytes of UTF-8, cut between characters
     and after the starring, so that no part of a secret is left at the end.
     """
-    text = _plain(raw)
-    for needle in needles:
-        text = _star(text, needle)
+    # A server echoes a secret as it was sent, in UTF-8, whatever letters are guessed for its own words; so before that.
+    text = _star_all(raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw, needles)
+    text = _star_all(_plain(text), needles)
     if len(text) * 4 <= limit:
         return text
     encoded = text.encode()
@@ -78,17 +78,22 @@ def list_needles(username: str, secret: str) -> tuple[str, ...]:
     return tuple(sorted(filter(None, found), key=len, reverse=True))
 
 
-def _plain(raw: bytes | str) -> str:
-    text = decode_words(raw) if isinstance(raw, bytes) else raw
+def _plain(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
-    if isinstance(raw, str) and _UNDECODED.search(text):
+    if _UNDECODED.search(text):
         text = decode_words(text.encode("utf-8", "surrogateescape" if not _LONE.search(text) else "replace"))
     text = _ESCAPES.sub("", text)
     text = _LINE_ENDS.sub("\n", text)
     text = _BLANKS.sub(" ", text)
     text = _UNSEEN.sub("", text)
     return _SURROGATES.sub("\ufffd", text).strip()
+
+
+def _star_all(text: str, needles: Sequence[str]) -> str:
+    for needle in needles:
+        text = _star(text, needle)
+    return text
 
 
 def _star(text: str, needle: str) -> str:

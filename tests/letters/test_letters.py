@@ -64,3 +64,12 @@ def test_a_secret_in_plain_letters_is_starred_whatever_letters_stand_around_it()
 )
 def test_a_secret_that_came_back_as_it_was_sent_is_starred(around: bytes) -> None:
     assert "***" in clean_text(around + "pässwörd".encode(), ["pässwörd"])
+
+
+@pytest.mark.parametrize("words", ["密码错误", "ошибка: неверный пароль ", "größer "])
+@pytest.mark.parametrize("codec", ["gb2312", "cp1251", "latin-1"])
+def test_a_secret_between_foreign_letters_is_never_taken_for_some_of_them(words: str, codec: str) -> None:
+    around = words.encode(codec, "ignore")
+    raw = b"535 " + around + "папа".encode() + around
+    for said in (raw, raw.decode("utf-8", "surrogateescape")):
+        assert clean_text(said, ["папа"]).count("***") == 1
