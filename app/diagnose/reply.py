@@ -42,7 +42,8 @@ _NAMES_SMTP: Final = re.compile(r"smtp|ehlo", re.IGNORECASE)
 _NAMES_IMAP: Final = re.compile(r"imap", re.IGNORECASE)
 _ENHANCED: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _STATUS: Final = re.compile(r"(?:^|[\s\[(\"'*>:])(NO|BAD|BYE|OK|PREAUTH)(?=$|[\s\]\",)])")
-_RESPONSE_CODE: Final = re.compile(r"\[([A-Z][A-Z-]{3,})(?: [^\]]*)?\]")
+_RESPONSE_CODE: Final = re.compile(r"\[([A-Z][A-Z-]{3,63})(?: [^\[\]]*)?\]")
+"""Up to the next bracket of either kind: many that are open would each be followed to the end."""
 _NEXT_LINE: Final = re.compile(r"\n[245]\d\d[ -](?: *[245]\.\d{1,3}\.\d{1,3} )?")
 """SMTP says its numbers again on every line, in the middle of sentences."""
 _DOT_IN_NAME: Final = re.compile(r"(?<=[^\W\d])\.(?=\w)|(?<=\w)\.(?=[^\W\d])")

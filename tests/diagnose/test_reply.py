@@ -1,5 +1,7 @@
 """A reply in any dress comes to the same parts."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +125,13 @@ def test_of_a_conversation_the_refusal_is_read() -> None:
 def test_a_conversation_without_a_refusal_stays_as_it_is() -> None:
     assert parse_raw(Protocol.SMTP, "220 mail ESMTP\nEHLO x\n250 mail\n").text == "220 mail esmtp ehlo x mail"
     assert parse_raw(Protocol.SMTP, "got 250 and\n535 lines").code == 535
+
+
+@pytest.mark.parametrize("part", ["[AAAA ", "[A-", "<a ", "code='", "a1 ", "\n535 ", "\n* OK ", "\\xd0", "1 ", "&#"])
+def test_time_for_a_pasted_text_does_not_run_away_with_its_length(part: str) -> None:
+    raw = (part * 16_000)[: 32 * 1024]
+    began = time.thread_time()
+    for protocol in Protocol:
+        parse_raw(protocol, raw)
+    guess_protocol(raw)
+    assert time.thread_time() - began < 0.5
