@@ -116,24 +116,25 @@ def _settle(
             imap_wanted = imap_wanted and (speaks_of_imap or not is_named)
     if imap_wanted:
         imap = _read_server(reading, Protocol.IMAP, known, imap_domain)
-        # Where no credential would ever be sent, none is asked for.
-        lends = lends or _is_told_beforehand(imap)
     owners = (preset if source is Source.PRESET else None, smtp.preset, imap.preset)
+    provider = next((owner.slug for owner in owners if owner is not None), "")
     return Settled(
         SettledSide(smtp_wanted, smtp),
         SettledSide(imap_wanted, imap),
-        next((owner.slug for owner in owners if owner is not None), ""),
-        lends,
+        provider,
+        # Where no credential would ever be sent, none is asked for.
+        lends or (imap_wanted and _takes_nothing(provider, imap)),
         tuple((error.field, error.code, error.message) for error in reading.errors),
         tuple(reading.corrections),
     )
 
 
-def _is_told_beforehand(imap: Filled) -> bool:
-    owner = imap.preset
-    if owner is None:
-        return False
-    return judge_before_dialling(owner.slug, Protocol.IMAP, host=imap.host, is_token=False) is not None
+def _takes_nothing(provider: str, imap: Filled) -> bool:
+    """Tell whether neither a password nor a token is ever sent to IMAP: the check judges by the same provider."""
+    return all(
+        judge_before_dialling(provider, Protocol.IMAP, host=imap.host, is_token=is_token) is not None
+        for is_token in (False, True)
+    )
 
 
 def _read_server(reading: Reading, protocol: Protocol, known: Known, domain: str) -> Filled:

@@ -136,6 +136,21 @@ def test_where_no_credential_is_ever_sent_none_is_asked_for() -> None:
     assert failures_of(read_row(elsewhere, 1)) == [("imapPassword", "missing")]
 
 
+@pytest.mark.parametrize("kind", ["smtpPassword", "smtpAccessToken"])
+@pytest.mark.parametrize("host", ["outlook.office365.com", "imap.protonmail.ch"])
+def test_a_sending_services_credential_goes_to_no_provider_that_would_refuse_it(kind: str, host: str) -> None:
+    sender = {"smtpEmailAddress": "a@outlook.com", "smtpHost": "smtp.sendgrid.net", "smtpUserName": "apikey"}
+    row = read_row(sender | {kind: "SG.key", "imapHost": host}, 1)
+    assert failures_of(row) == [("imapPassword", "missing")]
+    assert row.secrets.imap is None
+
+
+def test_a_sending_services_user_name_is_none_of_the_mailbox() -> None:
+    sender = {"smtpEmailAddress": "a@outlook.com", "smtpHost": "smtp.sendgrid.net", "smtpUserName": "apikey"}
+    row = read_row(sender | {"smtpPassword": "SG.key", "imapHost": "outlook.office365.com", "imapAccessToken": "t"}, 1)
+    assert (row.errors, row.imap.username, row.secrets.imap) == ((), "a@outlook.com", Secret("t"))
+
+
 def test_a_sending_host_in_any_region_leaves_imap_out_as_well() -> None:
     row = read_row(
         {
