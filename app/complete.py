@@ -12,7 +12,7 @@ from app.intake.encryption import USUAL_PORTS, parse_encryption
 from app.login.autoconfig import fill_username
 from app.login.check import Tools
 from app.login.discover import Found, discover
-from app.model import Encryption, Protocol, Side, Source
+from app.model import Encryption, Protocol, Server, Side, Source
 
 MOST_SERVERS: Final = 3
 
@@ -33,10 +33,11 @@ async def complete_side(protocol: Protocol, side: Side, tools: Tools) -> list[Si
 
 def _choose(found: Sequence[Found], side: Side) -> Sequence[Found]:
     """Return the servers that are as the row says, as far as the row says anything; else the first."""
-    fitting = [
-        one for one in found if side.port in {0, one.server.port} and side.encryption in {None, one.server.encryption}
-    ]
-    return fitting[:MOST_SERVERS] or found[:1]
+    fitting: dict[Server, Found] = {}
+    for one in found:
+        if side.port in {0, one.server.port} and side.encryption in {None, one.server.encryption}:
+            fitting.setdefault(one.server, one)  # documents may name one several times
+    return list(fitting.values())[:MOST_SERVERS] or found[:1]
 
 
 def _take(side: Side, found: Found) -> Side:

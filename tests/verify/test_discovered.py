@@ -95,13 +95,23 @@ async def test_first_server_is_told_of_where_none_is_there() -> None:
 
 
 async def test_servers_share_the_time_of_one_check() -> None:
-    async with serve([Do.HANG]) as mute:
-        ports = (mute.port, mute.port, mute.port, mute.port)
-        async with open_kit(name_servers(*ports)) as (kit, _):
+    async with serve([Do.HANG]) as one, serve([Do.HANG]) as two, serve([Do.HANG]) as three:
+        async with open_kit(name_servers(one.port, two.port, three.port)) as (kit, _):
             hasty = replace(kit, timeout_seconds=0.8)
             verdict = sure((await verify_row(row(side()), hasty)).smtp)
     assert verdict.result.code == Code.CONNECTION_TIMEOUT
-    assert mute.calls <= 2
+    assert one.calls + two.calls + three.calls <= 2
+
+
+async def test_server_that_is_named_again_and_again_is_tried_once(
+    authority: Authority, context: ssl.SSLContext
+) -> None:
+    async with serve([Do.CLOSE]) as first, serve(smtp_starttls(), tls=context) as second:
+        names = name_servers(first.port, first.port, first.port, first.port, second.port)
+        async with open_kit(names, ca_file=str(authority.ca_file)) as (kit, _):
+            verdict = sure((await verify_row(row(side()), kit)).smtp)
+    assert verdict.side.port == second.port
+    assert first.calls == 1
 
 
 async def test_server_that_the_row_names_is_not_left_for_another() -> None:
