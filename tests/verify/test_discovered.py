@@ -95,10 +95,14 @@ async def test_first_server_is_told_of_where_none_is_there() -> None:
 
 
 async def test_servers_share_the_time_of_one_check() -> None:
-    async with serve([Do.HANG]) as one, serve([Do.HANG]) as two, serve([Do.HANG]) as three:
-        async with open_kit(name_servers(one.port, two.port, three.port)) as (kit, _):
-            hasty = replace(kit, timeout_seconds=0.8)
-            verdict = sure((await verify_row(row(side()), hasty)).smtp)
+    async with (
+        serve([Do.HANG]) as one,
+        serve([Do.HANG]) as two,
+        serve([Do.HANG]) as three,
+        open_kit(name_servers(one.port, two.port, three.port)) as (kit, _),
+    ):
+        hasty = replace(kit, timeout_seconds=0.8)
+        verdict = sure((await verify_row(row(side()), hasty)).smtp)
     assert verdict.result.code == Code.CONNECTION_TIMEOUT
     assert one.calls + two.calls + three.calls <= 2
 
