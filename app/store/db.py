@@ -130,7 +130,7 @@ async def connection(db: Database) -> AsyncIterator[Any]:
             try:
                 yield link
             except (TimeoutError, asyncio.CancelledError):
-                link.terminate()
+                _give_up(link)
                 raise
     else:
         yield db
@@ -146,7 +146,7 @@ async def transaction(db: Database) -> AsyncIterator[Any]:
             try:
                 yield link
             except (TimeoutError, asyncio.CancelledError):
-                link.terminate()  # PostgreSQL takes back what a connection that is gone has begun
+                _give_up(link)  # PostgreSQL takes back what a connection that is gone has begun
                 raise
             except BaseException:
                 await work.rollback()
@@ -200,6 +200,12 @@ def new_id() -> UUID:
     stamp = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10), "big")
     return UUID(int=stamp << 80 | 0x7 << 76 | (random >> 68 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+
+
+def _give_up(link: Any) -> None:
+    """End a connection without a word to the server; one that a block within has ended already is fine."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        link.terminate()
 
 
 async def _leave_as_it_is(_link: Any) -> None:

@@ -16,6 +16,7 @@ from app.store.db import (
     connection,
     is_reachable,
     new_id,
+    open_pool,
     transaction,
 )
 from app.store.workspaces import insert_workspace
@@ -91,6 +92,27 @@ async def test_a_transaction_that_fails_leaves_nothing(space: Space) -> None:
             await insert_workspace(link, "half", space.keyring)
             await link.execute("SELECT 1 / 0")
     assert await space.db.fetchval("SELECT count(*) FROM workspaces WHERE name = 'half'") == 0
+
+
+async def test_a_transaction_that_is_cancelled_says_so_and_gives_its_place_back(database_url: str) -> None:
+    small = await open_pool(database_url, most=1)
+    has_begun = asyncio.Event()
+
+    async def wait_long() -> None:
+        async with transaction(small) as link:
+            has_begun.set()
+            await link.execute("SELECT pg_sleep(30)")
+
+    waiting = asyncio.create_task(wait_long())
+    await has_begun.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await is_reachable(small)
+    with pytest.raises(Unavailable, match="TimeoutError"):
+        async with transaction(small):
+            raise TimeoutError
+    await small.close()
 
 
 async def test_a_connection_is_taken_as_it_is(pool: Any) -> None:
