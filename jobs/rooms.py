@@ -4,6 +4,7 @@ What comes free at a host goes to the workspace that has the fewest checks there
 fewest; of equals, to who has waited longest. Hosts are known by the rows' pace keys.
 """
 
+import heapq
 from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
@@ -68,8 +69,8 @@ class Rooms:
 
     def next_at(self, key: str, room: int) -> list[UUID]:
         """Return the requests that wait at a host and have room there now, in their order."""
-        waiting = self._waiting.get(key, ())
-        return sorted(waiting, key=lambda one: self._rank(one, self._workspaces[one], key))[: max(0, room)]
+        waiting = self._waiting.get(key, ()) if room > 0 else ()
+        return heapq.nsmallest(room, waiting, key=lambda one: self._rank(one, self._workspaces[one], key))
 
     def _rank(self, request_id: UUID, workspace_id: UUID, key: str) -> _Rank:
         place = self._places.get(request_id, float("inf"))
