@@ -22,7 +22,7 @@ from app.intake.row import broken_row
 from app.model import OnExisting, Options, Row, Save
 from app.report.payload import REJECTIONS_SHOWN
 from app.seal import Sealer, SealError
-from app.store.again import list_accounts_to_check, list_failed_rows
+from app.store.again import list_accounts_to_check, list_failed_rows, renew_rows
 from app.store.requests import RequestRecord
 from app.store.workspaces import get_workspace
 
@@ -47,11 +47,15 @@ async def retry(http: web.Request) -> web.Response:
     if not failed:
         raise Problem(409, "nothing-failed", "No row of this request failed: there is nothing to retry.")
     _refuse_strangers(given, failed)
+    # Accounts that were checked again as they are stay so: with their own credentials, and gone where they are gone.
+    kind = "reconnect" if request.kind == "reconnect" and not given else "retry"
+    if kind == "reconnect":
+        workspace = await get_workspace(api.db, request.workspace_id)
+        sealer = Sealer(api.keyring.unwrap(workspace.data_key))
+        failed = await renew_rows(api.db, request.workspace_id, failed, sealer)
     rows = mark_duplicates(mend_row(row, given.get(row.row, {})) for row in failed)
     _refuse_without_secrets(rows)
     options = Options(Save(request.save), OnExisting.UPDATE, request.auto_correct, name=request.name)
-    # Accounts that were checked again as they are stay so: with their own credentials, and gone where they are gone.
-    kind = "reconnect" if request.kind == "reconnect" and not given else "retry"
     order = Order(options, rows, _columns(request, rows), key, kind=kind, parent_id=request.id)
     return await accept_order(http, order)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from app.store.requests import SLICE_ROWS, cancel_request
 _LIST_ACCOUNTS_TO_CHECK: Final = bind("list_accounts_to_check")
 _LIST_CANCELLED_REQUESTS: Final = bind("list_cancelled_requests")
 _LIST_FAILED_ROWS: Final = bind("list_failed_rows")
+_LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 
 
 async def list_failed_rows(db: Database, request_id: UUID, opener: Sealer | None) -> list[Row]:
@@ -60,6 +62,14 @@ async def list_accounts_to_check(
             extra={},
         )
     return found
+
+
+async def renew_rows(db: Database, workspace_id: UUID, rows: Sequence[Row], opener: Sealer) -> list[Row]:
+    """Return the rows with their accounts as they are now; a row whose account is gone, or opens no more, as it was."""
+    known = await _LIST_KNOWN_EMAILS.many(db, workspace_id, [row.email for row in rows])
+    found = await list_accounts_to_check(db, workspace_id, [record["id"] for record in known], opener)
+    stored = {account.email: account for account in found.values() if account.secrets != Secrets()}
+    return [replace(stored.get(row.email, row), row=row.row, extra=row.extra) for row in rows]
 
 
 async def cancel_leftovers(db: Database) -> list[UUID]:

@@ -225,6 +225,22 @@ async def test_a_retry_of_a_reconnect_is_one_too(service: Service, servers: Coun
     assert (await service.get(ACCOUNTS)).payload["total"] == 1  # what is brought anew is
 
 
+async def test_a_retry_of_a_reconnect_checks_what_the_account_is_opened_with_now(
+    service: Service, servers: Counting, account: dict[str, Any]
+) -> None:
+    servers.revoked.add("good-7@example.com")
+    parent = await reconnect(service, account)
+    await service.finished(parent)
+    asked = servers.asked["good-7@example.com"]
+    names = {"smtpUserName": "good-8@example.com", "imapUserName": "good-8@example.com"}
+    await service.finished(await service.connected(box(servers, "good-7", **names)))
+    status = await service.finished((await service.post(f"{CONNECT}/{parent}/retry")).payload["requestId"])
+    assert (status["kind"], status["counts"]["connected"]) == ("reconnect", 1)
+    after = (await service.get(f"{ACCOUNTS}/{account['id']}")).payload
+    assert (after["status"], after["errorCount"]) == ("OK", 0)
+    assert (servers.asked["good-7@example.com"], servers.asked["good-8@example.com"]) == (asked, 2 + 2)
+
+
 async def test_an_account_that_is_deleted_while_it_is_checked_stays_deleted(
     service: Service, servers: Counting, account: dict[str, Any]
 ) -> None:
