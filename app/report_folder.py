@@ -5,6 +5,7 @@ middle leaves that half; nobody but the writer reads it.
 """
 
 import contextlib
+import errno
 import os
 import time
 from pathlib import Path
@@ -25,6 +26,10 @@ def bring_to_disk(folder: Path, path: str) -> None:
         handle = os.open(each, os.O_RDONLY)
         try:
             os.fsync(handle)
+        except OSError as error:
+            # Some file systems, of networks mostly, bring files to the disk and know no such call for folders.
+            if each == here or error.errno not in {errno.EINVAL, errno.EBADF, errno.ENOTSUP}:
+                raise
         finally:
             os.close(handle)
         if each == folder:

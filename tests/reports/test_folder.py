@@ -1,7 +1,10 @@
 """A folder of reports: what is written is on the disk, what was half written by the dead goes, and nothing else."""
 
 import asyncio
+import contextlib
+import errno
 import os
+import stat
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.report_folder import remove_halves
-from app.reports import ReportStore, open_report_store
+from app.reports import ReportStore, ReportStoreError, open_report_store
 from app.settings import Settings
 from tests.real.line import until
 
@@ -76,3 +79,19 @@ async def test_a_report_is_on_the_disk_when_it_is_said_to_be_written(
     await store.write(PATH, lines())
     folder = tmp_path / "reports"
     assert brought == [str(folder / PATH), str(folder / "space"), str(folder)]
+
+
+@pytest.mark.parametrize(("number", "is_written"), [(errno.EINVAL, True), (errno.EIO, False)])
+async def test_a_file_system_that_brings_only_files_to_the_disk_will_do(
+    number: int, is_written: bool, store: ReportStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.fsync
+
+    def refuse_folders(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        really(handle)
+
+    monkeypatch.setattr("os.fsync", refuse_folders)
+    with contextlib.nullcontext() if is_written else pytest.raises(ReportStoreError):
+        await store.write(PATH, lines())
