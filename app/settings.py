@@ -117,10 +117,11 @@ def _name_servers(text: str) -> tuple[str, ...]:
 
 def _is_name_server(text: str) -> bool:
     address, colon, port = text.rpartition(":")
-    if colon and "." in address:
-        return port.isdecimal() and 1 <= int(port) <= 65535 and _is_name_server(address)
+    has_port = bool(colon) and "." in address
+    if has_port and not (port.isdecimal() and 1 <= int(port) <= 65535):
+        return False
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_address(address if has_port else text)
     except ValueError:
         return False
     return True

@@ -74,7 +74,10 @@ BAD = [
     ("PROBE_SENDER", "yes", "must be one of true, false"),
     *(
         ("DNS_SERVERS", text, "must be addresses such as 192.0.2.53,2001:db8::53 or 192.0.2.53:5353")
-        for text in ("ns.example.com", "192.0.2.1,nowhere", "192.0.2.1:0", "192.0.2.1:70000", "192.0.2.1:", "x.y:53")
+        for text in (
+            *("ns.example.com", "192.0.2.1,nowhere", "192.0.2.1:0", "192.0.2.1:70000", "192.0.2.1:", "x.y:53"),
+            "192.0.2.1:53:53",
+        )
     ),
     ("LOG_FORMAT", "xml", "must be one of auto, console, json"),
 ]
