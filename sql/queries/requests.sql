@@ -148,10 +148,11 @@ LIMIT $5 OFFSET $6;
 SELECT id, version, state FROM requests WHERE id = ANY ($1);
 
 -- name: list_written_reports :many
--- Reports that should be in the store, after a given request's. In a folder, only while all workers are on one machine.
+-- Reports that should stay in the store, after a given one. In a folder, only while all workers are on one machine.
 -- params: after_id uuid, most bigint, is_folder boolean
 SELECT id, report_path FROM requests
-WHERE id > $1 AND state = 'done' AND NOT ($3 AND (SELECT count(DISTINCT host) FROM workers) > 1)
+WHERE id > $1 AND state = 'done' AND expires_at > now()
+    AND NOT ($3 AND (SELECT count(DISTINCT host) FROM workers) > 1)
 ORDER BY id LIMIT $2;
 
 -- name: mark_report_failed :exec
