@@ -8,14 +8,15 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Collection
+import ssl
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.egress import Policy
 from app.login.connect import dial
 from app.login.failure import DialError, Stopped, translate
 from app.login.imap import ImapSession
-from app.login.resolve import Resolver
+from app.login.resolve import Resolver, to_ascii
 from app.login.smtp import SmtpSession
 from app.login.tls import TlsContexts, open_contexts
 from app.login.trace import Deadlines, Trail
@@ -138,19 +139,34 @@ class _Check:
         trail, tools = self._trail, self._tools
         trail.enter(Stage.RESOLVE)
         addresses = await tools.resolver.addresses(self._login.server.host)
-        # `dial` keeps its own deadline, to tell which of several failures matters.
-        trail.enter(Stage.CONNECT, slack_seconds=1.0)
-        sock, trail.address = await dial(
-            addresses, self._login.server.port, tools.egress, trail.seconds_left(Stage.CONNECT)
-        )
-        session = self._session = self._open_session(sock, trail)
-        context = tools.tls.verify[self._login.protocol]
-        await session.secure(context)
+        name, context = to_ascii(self._login.server.host), tools.tls.verify[self._login.protocol]
+        has_session = context.has_session(name)
+        try:
+            session = await self._connect(addresses, context)
+        except OSError as error:
+            if not has_session or trail.stage is not Stage.TLS or isinstance(error, ssl.SSLCertVerificationError):
+                raise
+            # Perhaps it bears no session that is taken up again. No credential was sent yet.
+            context.drop_session(name)
+            session = await self._connect(addresses, context)
         await session.greet()
         self._reply = await session.log_in()
         if session.tls is not None:
             context.keep_session(session.tls)
         await session.look(self._address if tools.probe_sender else "")
+
+    async def _connect(self, addresses: Sequence[str], context: ssl.SSLContext) -> SmtpSession | ImapSession:
+        """Dial, and bring the connection to where TLS stands."""
+        trail = self._trail
+        if self._session is not None:
+            self._session.abort()
+        # `dial` keeps its own deadline, to tell which of several failures matters.
+        trail.enter(Stage.CONNECT, slack_seconds=1.0)
+        patience = trail.seconds_left(Stage.CONNECT)
+        sock, trail.address = await dial(addresses, self._login.server.port, self._tools.egress, patience)
+        session = self._session = self._open_session(sock, trail)
+        await session.secure(context)
+        return session
 
     def _open_session(self, sock: socket.socket, trail: Trail) -> SmtpSession | ImapSession:
         if self._login.protocol is Protocol.SMTP:

@@ -81,6 +81,15 @@ class ResumingContext(ssl.SSLContext):
         if session is not None and session.has_ticket:
             self._sessions[name] = (now + KEEP_SESSION_SECONDS, session)
 
+    def has_session(self, name: str) -> bool:
+        """Tell whether the next connection to a server will be offered a session."""
+        until, session = self._sessions.get(name, (0.0, None))
+        return session is not None and time.monotonic() < until
+
+    def drop_session(self, name: str) -> None:
+        """Offer a server none for a while: there are some that break off when a session is taken up again."""
+        self._sessions[name] = (time.monotonic() + KEEP_SESSION_SECONDS, None)
+
 
 @dataclass(frozen=True, slots=True)
 class TlsContexts:

@@ -4,12 +4,16 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from app.login import tls
+from app.login.check import Tools
 from app.login.tls import ResumingContext, open_contexts, read_facts
-from app.model import Protocol
+from app.model import Encryption, Protocol
+from tests.fakes.scripted import Step, serve
+from tests.login.conftest import try_login
 from tests.real.certificates import Authority
 
 
@@ -100,3 +104,28 @@ async def test_those_who_came_before_the_first_session_do_not_spoil_it(authority
     async with greeting(authority, "at once", "mail.example.com") as port:
         await asyncio.gather(*(call(context, port, "mail.example.com") for _ in range(5)))
         assert (await call(context, port, "mail.example.com"))[0]
+
+
+IMAP: list[Step] = [
+    *(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n", "AUTHENTICATE PLAIN", b"TAG OK in\r\n"),
+    *("LIST", b"TAG OK listed\r\n", "EXAMINE", b"TAG OK read\r\n", "LOGOUT"),
+]
+
+
+async def test_a_server_that_breaks_off_when_a_session_is_taken_up_is_called_again_without(
+    authority: Authority, tools: Tools
+) -> None:
+    def refuse(link: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
+        met.append(bool(link.session_reused))
+        return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR if link.session_reused else None
+
+    met: list[bool] = []
+    pair = authority.issue("breaks off", "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    context.sni_callback = refuse
+    fresh = replace(tools, tls=open_contexts(str(authority.ca_file)))
+    async with serve(IMAP, tls=context, is_implicit=True) as server:
+        ends = [await try_login(fresh, Protocol.IMAP, Encryption.SSL, server.port) for _ in range(3)]
+    assert [end.failure for end in ends] == [None] * 3
+    assert met == [False, True, False, False]
