@@ -25,11 +25,14 @@ COMMAND_SECONDS: Final = 60.0
 IDLE_SECONDS: Final = 15
 """After which PostgreSQL gives up a transaction in which nothing is asked: its locks would stop all others."""
 SESSION: Final = f"""
-SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s';
+SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; SET statement_timeout = '{COMMAND_SECONDS:.0f}s';
 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
 SET tcp_user_timeout = '30s';
 """
-"""So that PostgreSQL misses a host that was cut off within a minute, not after two hours. Nothing on Unix sockets."""
+"""So that PostgreSQL misses a host that was cut off within a minute, not after two hours. Nothing on Unix sockets.
+
+What is asked ends there when it is waited for no more: a connection that is given up tells it nothing.
+"""
 
 Database: TypeAlias = Any
 """An asyncpg pool or connection; asyncpg has no types."""

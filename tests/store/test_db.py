@@ -59,6 +59,7 @@ async def test_locks_of_a_host_that_was_cut_off_are_given_back(space: Space) -> 
     lock = "SELECT state FROM requests WHERE id = $1 FOR UPDATE"
     async with connection(space.db) as link:
         assert await link.fetchval("SHOW idle_in_transaction_session_timeout") == "15s"
+        assert await link.fetchval("SHOW statement_timeout") == "1min"
     with pytest.raises(Unavailable):
         async with transaction(space.db) as link:
             await link.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
