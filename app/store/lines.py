@@ -9,6 +9,7 @@ from uuid import UUID
 from app.model import Correction
 from app.store.db import Database, bind
 
+_GET_LAST_ROW: Final = bind("get_last_row")
 _LIST_REPORT_LINES: Final = bind("list_report_lines")
 
 BLOCK_LINES: Final = 1000
@@ -61,21 +62,22 @@ async def iterate_report_lines(
 
     `with_extra`: the request has columns of its own.
     """
+    (last_row,) = await _GET_LAST_ROW.one(db, request_id)
+    if not last_row:
+        return
 
     def read(after_row: int) -> asyncio.Task[Sequence[Sequence[Any]]]:
-        return asyncio.create_task(_LIST_REPORT_LINES.many(db, request_id, after_row, outcome, with_extra, BLOCK_LINES))
+        stretch = after_row, after_row + BLOCK_LINES
+        return asyncio.create_task(_LIST_REPORT_LINES.many(db, request_id, *stretch, outcome, with_extra))
 
     block = read(0)
     try:
-        while True:
+        for after_row in range(BLOCK_LINES, last_row + BLOCK_LINES, BLOCK_LINES):
             records = await block
-            is_last = len(records) < BLOCK_LINES
-            if not is_last:
-                block = read(records[-1][0])
+            if after_row < last_row:
+                block = read(after_row)
             if records:
                 yield [_read_line(tuple(record)) for record in records]
-            if is_last:
-                return
     finally:
         block.cancel()
         await asyncio.gather(block, return_exceptions=True)
