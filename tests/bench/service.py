@@ -38,6 +38,10 @@ class Bench:
     def cost(self) -> Cost:
         return read_cost(self.pids())
 
+    def peak_mb(self) -> float:
+        """Return the most memory that API and workers held; PostgreSQL's is shared, and would be counted many times."""
+        return read_cost(process.pid for process in self.line.processes.values()).peak_mb
+
     def reset_peaks(self) -> None:
         reset_peaks(self.pids())
 
