@@ -29,7 +29,7 @@ def undialled_rows(count: int) -> list[Json]:
 async def measure(many: int, few: int) -> list[str]:
     """Return lines about requests of `few` and of `many` rows."""
     lines = []
-    async with open_bench({"CHECK_CONCURRENCY": "200"}) as bench:
+    async with open_bench({"CHECK_CONCURRENCY": "200"}, is_pinned=False) as bench:
         small = await _run(bench, few)
         lines += _tell(few, small)
         bench.reset_peaks()
