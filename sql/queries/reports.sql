@@ -1,3 +1,8 @@
+-- name: get_last_row :one
+-- The number of a request's last row; 0: it has none.
+-- params: request_id uuid
+SELECT coalesce(max(row), 0) AS last_row FROM request_rows WHERE request_id = $1;
+
 -- name: list_report_lines :many
 -- What a report says of a stretch of rows, in input order; named for each table, so that no join reads beyond it.
 -- params: request_id uuid, after_row integer, last_row integer, outcome text, with_extra boolean
@@ -14,8 +19,3 @@ LEFT JOIN checks i ON i.request_id = $1 AND i.row = r.row AND i.row > $2 AND i.r
 WHERE r.request_id = $1 AND r.row > $2 AND r.row <= $3
     AND ($4 = '' OR r.outcome = $4 OR ($4 = 'pending' AND r.outcome IS NULL))
 ORDER BY r.row;
-
--- name: get_last_row :one
--- The number of a request's last row; 0: it has none.
--- params: request_id uuid
-SELECT coalesce(max(row), 0) AS last_row FROM request_rows WHERE request_id = $1;
