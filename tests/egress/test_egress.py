@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.egress import CLOSED_NETWORKS, Policy, refusal, unwrap
+from app.egress import CLOSED_NETWORKS, Policy, is_let_through, refusal, unwrap
 from app.settings import MAIL_PORTS, Settings
 
 NOBODY = Policy()
@@ -171,3 +171,10 @@ def test_every_form_of_an_ipv4_address_is_judged_alike(address: ipaddress.IPv4Ad
 def test_what_python_calls_private_is_never_open(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         assert refusal(str(address), 25, NOBODY) != ""
+
+
+@pytest.mark.parametrize(
+    ("address", "is_let"), [("10.1.2.3", True), ("10.2.0.1", False), ("fd00::1", False), ("mail.example.com", False)]
+)
+def test_only_what_lies_in_the_operators_networks_is_let_through(address: str, is_let: bool) -> None:
+    assert is_let_through(address, Policy(allow_networks=(ipaddress.ip_network("10.1.0.0/16"),))) is is_let
