@@ -6,10 +6,11 @@ later, so that it holds no slot that another host's row could use.
 """
 
 import asyncio
+import contextlib
 import heapq
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -153,7 +154,8 @@ class Pace:
             for (door, protocol), gate in shown
         ]
 
-    def turn(
+    @contextlib.asynccontextmanager
+    async def turn(
         self,
         door: str,
         protocol: Protocol,
@@ -164,48 +166,48 @@ class Pace:
         host: str = "",
         way: Way | None = None,
         seconds: float = TURN_SECONDS,
-    ) -> "Turn":
-        """Return a turn at a door: `async with` waits for it and holds it.
+    ) -> AsyncIterator[None]:
+        """Wait for a turn at a door and hold it.
 
         `pace_key`: of the row that knocks there; `host`: by what name; `way`: by what port and encryption.
 
         Raises:
-            NoTurn: on entering, none came within `seconds`.
+            NoTurn: none came within `seconds`.
         """
         name = (door, protocol)
         gate = self._open(name, is_big=is_big, is_own=is_own, pace_key=pace_key, host=host)
-        return Turn(self, name, gate, pace_key or door, seconds, is_stray=way is not None and gate.is_stray(way))
+        if way is not None and gate.is_stray(way):
+            with self._stray(gate):
+                yield
+            return
+        is_unproven = not gate.is_proven
+        self._unproven += is_unproven
+        try:
+            await self._take(name, pace_key or door, seconds)
+            try:
+                yield
+            finally:
+                self._turns[name].give_back()
+        finally:
+            self._unproven -= is_unproven
 
-    def take_stray(self, gate: Gate) -> None:
-        """Let a check start by a way that nobody was answered in.
-
-        Raises:
-            NoTurn: there are enough of them.
-        """
+    @contextlib.contextmanager
+    def _stray(self, gate: Gate) -> Iterator[None]:
         if gate.room_for_strays(self._now()) <= 0:
             raise NoTurn(max(gate.seconds_to_room(self._now()), STRAY_SECONDS))
         gate.strays += 1
+        try:
+            yield
+        finally:
+            gate.strays -= 1
 
-    async def take(self, name: tuple[str, Protocol], pace_key: str, seconds: float) -> None:
-        """Wait for a turn and take it.
-
-        Raises:
-            NoTurn: none came within `seconds`.
-        """
+    async def _take(self, name: tuple[str, Protocol], pace_key: str, seconds: float) -> None:
         waits = await self._turns[name].take(seconds)
         waitlist = self._waitlists.setdefault(name[0], Waitlist())
         if waits:
             waitlist.join(pace_key)
             raise NoTurn(waits)
         waitlist.leave(pace_key)
-
-    def give_back(self, name: tuple[str, Protocol]) -> None:
-        """End a turn that was taken."""
-        self._turns[name].give_back()
-
-    def count_unproven(self, change: int) -> None:
-        """Count checks at hosts that have answered nobody yet."""
-        self._unproven += change
 
     def _share(self, name: tuple[str, Protocol], room: int, now: float) -> tuple[Mapping[str, int], int]:
         """Return the room of keys that wait at a door, and of each other key; a door of one key needs no list."""
@@ -256,39 +258,3 @@ class Pace:
         self._waitlists = {door: self._waitlists[door] for door, _ in self._gates if door in self._waitlists}
         kept = {key: doors & self._gates.keys() for key, doors in self._doors.items()}
         self._doors = {key: doors for key, doors in kept.items() if doors}
-
-
-class Turn:
-    """A turn at a door, from when it came to the end of the check."""
-
-    __slots__ = ("_gate", "_is_stray", "_is_unproven", "_name", "_pace", "_pace_key", "_seconds")
-
-    def __init__(
-        self, pace: Pace, name: tuple[str, Protocol], gate: Gate, pace_key: str, seconds: float, *, is_stray: bool
-    ) -> None:
-        self._pace = pace
-        self._name = name
-        self._gate = gate
-        self._pace_key = pace_key
-        self._seconds = seconds
-        self._is_stray = is_stray
-        self._is_unproven = False
-
-    async def __aenter__(self) -> None:
-        if self._is_stray:
-            self._pace.take_stray(self._gate)
-            return
-        self._is_unproven = not self._gate.is_proven
-        self._pace.count_unproven(self._is_unproven)
-        try:
-            await self._pace.take(self._name, self._pace_key, self._seconds)
-        except BaseException:
-            self._pace.count_unproven(-self._is_unproven)
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._is_stray:
-            self._gate.strays -= 1
-            return
-        self._pace.count_unproven(-self._is_unproven)
-        self._pace.give_back(self._name)

@@ -4,9 +4,9 @@ The worker, the single connect of the API and the command line's `check` all com
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final
 
 from app.attempt import REFUSES_US, check_at_server
 from app.codes import Code
@@ -19,8 +19,6 @@ from app.model import Failure, FailureKind, Protocol, Secret, Side, Stage
 from app.pace import NoTurn
 from app.task import Kit, RowTask, SideTask
 from app.verdict import Progress, RowVerdict, SideVerdict, join, judge, not_dialled
-
-T = TypeVar("T")
 
 _NOBODY_THERE: Final = REFUSES_US | {
     Code.DNS_NOT_FOUND,
@@ -41,7 +39,7 @@ async def verify_row(row: RowTask, kit: Kit, progress: Progress | None = None) -
     """Check the sides of a row side by side. Raises nothing but CancelledError; `progress` tells what is known then."""
     progress = progress or Progress()
     secrets = row.secrets
-    smtp, imap = await _side_by_side(
+    smtp, imap = await asyncio.gather(
         _verify_side(row, Protocol.SMTP, row.smtp, secrets.smtp, secrets.smtp_is_token, kit, progress),
         _verify_side(row, Protocol.IMAP, row.imap, secrets.imap, secrets.imap_is_token, kit, progress),
     )
@@ -53,17 +51,6 @@ async def verify_row(row: RowTask, kit: Kit, progress: Progress | None = None) -
     if smtp is not None and imap is not None:
         smtp, imap = join(smtp, imap, same_secret=secrets.smtp == secrets.imap)
     return RowVerdict(smtp, imap, waits)
-
-
-async def _side_by_side(first: Coroutine[None, None, T], second: Coroutine[None, None, T]) -> tuple[T, T]:
-    """Run both, the second in a task of its own. Neither raises anything but CancelledError; both have ended then."""
-    beside = asyncio.ensure_future(second)
-    try:
-        return await first, await beside
-    except BaseException:
-        beside.cancel()
-        await asyncio.wait([beside])
-        raise
 
 
 async def _verify_side(
