@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from app.store.db import StoreError, connect, translated
+from app.store.db import StoreError, bind, connect, translated
 from sql import list_migrations
 
 LOCK: Final = 0x62756C6B  # "bulk"
@@ -19,8 +19,10 @@ LOCK_TRIES: Final = 20
 LOCK_PAUSE_SECONDS: Final = 1.0
 """A table that is in use is asked for again and again, for as long as its file allows: in between, others go on."""
 
-_LEDGER: Final = """CREATE TABLE IF NOT EXISTS schema_migrations (
-    name text PRIMARY KEY, sha256 bytea NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
+_LIST_APPLIED: Final = bind("list_applied_migrations")
+_MAKE_LEDGER: Final = bind("make_migration_ledger")
+_NOTE: Final = bind("note_migration")
+_TAKE_LOCK: Final = bind("take_migration_lock")
 
 
 class MigrationError(StoreError):
@@ -37,16 +39,16 @@ async def migrate(url: str, migrations: list[tuple[str, str]] | None = None) -> 
     link = await connect(url)
     try:
         with translated():
-            while not await link.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):  # noqa: ASYNC110 - held elsewhere
+            while not (await _TAKE_LOCK.one(link, LOCK))["is_ours"]:  # noqa: ASYNC110 - held elsewhere
                 await asyncio.sleep(POLL_SECONDS)
-            await link.execute(_LEDGER)
+            await _MAKE_LEDGER.run(link)
             return await _apply(link, list_migrations() if migrations is None else migrations)
     finally:
         await link.close(timeout=5)
 
 
 async def _apply(link: Any, migrations: list[tuple[str, str]]) -> list[str]:
-    known = dict(await link.fetch("SELECT name, sha256 FROM schema_migrations"))
+    known = {record["name"]: record["sha256"] for record in await _LIST_APPLIED.many(link)}
     applied = []
     for name, text in migrations:
         digest = hashlib.sha256(text.encode()).digest()
@@ -56,7 +58,7 @@ async def _apply(link: Any, migrations: list[tuple[str, str]]) -> list[str]:
             continue
         if name.endswith(".notx.sql"):
             await link.execute(text)
-            await _note(link, name, digest)
+            await _NOTE.run(link, name, digest)
         else:
             await _apply_whole(link, name, text, digest)
         applied.append(name)
@@ -68,14 +70,10 @@ async def _apply_whole(link: Any, name: str, text: str, digest: bytes) -> None:
         try:
             async with link.transaction():
                 await link.execute(text)
-                await _note(link, name, digest)
+                await _NOTE.run(link, name, digest)
         except asyncpg.LockNotAvailableError:
             if not tries_left:
                 raise
             await asyncio.sleep(LOCK_PAUSE_SECONDS)
         else:
             return
-
-
-async def _note(link: Any, name: str, digest: bytes) -> None:
-    await link.execute("INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", name, digest)
