@@ -7,13 +7,14 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
+from app.checked import Checked, Failure, FailureKind
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
 from app.door import Door, find_door
 from app.intake.candidates import describe_corrections, list_corrections
 from app.intake.presets import find_preset, find_preset_by_host
 from app.login.check import Tools, check_login
-from app.model import Checked, Failure, FailureKind, Login, Server, Stage
+from app.model import Login, Server, Stage
 from app.pace import TURN_SECONDS, NoTurn
 from app.task import SideTask
 from app.verdict import SideVerdict, judge

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from app.checked import Failure
 from app.diagnose.diagnose import Diagnosis
 from app.login.check import Tools
-from app.model import Failure, Protocol, Secret, Secrets, Side
+from app.model import Protocol, Secret, Secrets, Side
 from app.pace import Pace
 from app.verdict import Progress, SideVerdict, judge, not_dialled
 

@@ -5,23 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from app.checked import Checked, Failure, SideResult, Trace
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis
 from app.diagnose.sides import join_sides
 from app.intake.presets import find_preset, find_preset_by_host
-from app.model import (
-    Checked,
-    Correction,
-    Encryption,
-    Failure,
-    Fault,
-    Protocol,
-    Server,
-    Side,
-    SideResult,
-    SideStatus,
-    Trace,
-)
+from app.model import Correction, Encryption, Fault, Protocol, Server, Side, SideStatus
 from app.report.advice import Situation, lead_with, render_remedy
 
 NOBODYS: Final = "other"

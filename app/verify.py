@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Final
 
 from app.attempt import REFUSES_US, check_at_server
+from app.checked import Failure, FailureKind
 from app.codes import Code
 from app.complete import complete_side
 from app.diagnose.diagnose import Diagnosis
 from app.intake.policy import judge_before_dialling
 from app.intake.presets import find_preset_by_host
 from app.login.resolve import ResolveError
-from app.model import Failure, FailureKind, Protocol, Secret, Side, Stage
+from app.model import Protocol, Secret, Side, Stage
 from app.pace import NoTurn
 from app.task import Kit, RowTask, SideTask
 from app.verdict import Progress, RowVerdict, SideVerdict, join, judge, not_dialled

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import structlog
 
-from app.model import Protocol, Save, Secrets, SideResult
+from app.checked import SideResult
+from app.model import Protocol, Save, Secrets
 from app.seal import Sealer, SealError, account_binding, row_binding
 from app.store.checks import ClaimedRow, RowRecord
 from app.store.requests import RequestRecord

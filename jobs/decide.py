@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from app.checked import SideResult
 from app.codes import FACTS, Code
 from app.diagnose.retry import MOST_LOGINS, MOST_UNANSWERED, next_attempt_at
-from app.model import AccountStatus, Fault, Outcome, Protocol, RowState, Save, Secrets, Side, SideResult, SideStatus
+from app.model import AccountStatus, Fault, Outcome, Protocol, RowState, Save, Secrets, Side, SideStatus
 from app.store.accounts import KeptAccount
 from app.store.checks import ClaimedRow, RowRecord
 from app.verdict import Progress, RowVerdict, SideVerdict

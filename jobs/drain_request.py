@@ -16,8 +16,9 @@ from uuid import UUID
 
 import structlog
 
+from app.checked import SideResult
 from app.enqueue import ring_drain
-from app.model import Protocol, SideResult
+from app.model import Protocol
 from app.seal import Sealer, SealError
 from app.store.checks import ClaimedRow, claim_rows, list_settled_sides
 from app.store.db import NotFound, StoreError

@@ -9,12 +9,13 @@ from typing import Any, Final
 import click
 
 from app import log
+from app.checked import SideResult
 from app.cli import screen
 from app.cli.direct import DirectRow, check_rows, count, open_rows, render_report
 from app.cli.files import read_rows
 from app.cli.root import EXIT_USAGE, CommandError, read_settings, run_async
 from app.ground import check_settings
-from app.model import Encryption, SideResult, Stage
+from app.model import Encryption, Stage
 from app.report.payload import render_row
 
 Json = dict[str, Any]

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.checked import SideResult
 from app.codes import Code
 from app.diagnose.retry import next_attempt_at
 from app.intake.body import list_columns, mark_duplicates, read_records
 from app.login.check import close_tools, open_tools
-from app.model import Correction, Outcome, Protocol, Row, Side, SideResult, SideStatus
+from app.model import Correction, Outcome, Protocol, Row, Side, SideStatus
 from app.pace import Pace
 from app.report.rows import render_header, render_rows
 from app.settings import Settings

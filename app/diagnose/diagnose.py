@@ -8,10 +8,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from app.checked import Checked, Failure, FailureKind, Reply
 from app.codes import FACTS, Code
 from app.diagnose.reply import Evidence, evidence_of_reply, guess_protocol, parse_raw
 from app.diagnose.rules import find_rule
-from app.model import Checked, Encryption, Failure, FailureKind, Fault, Protocol, Reply, Stage
+from app.model import Encryption, Fault, Protocol, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
+from app.checked import FailureKind, Reply
 from app.letters import mend_letters
-from app.model import FailureKind, Protocol, Reply, Stage
+from app.model import Protocol, Stage
 
 READ_CHARACTERS: Final = 600
 """What a server has to say stands at the beginning; the rest costs time."""

@@ -8,8 +8,9 @@ A host that is not the row's own or its provider's is never tried, and `none` on
 from collections.abc import Iterator
 from typing import Final
 
+from app.checked import Failure, FailureKind
 from app.intake.presets import Preset
-from app.model import Correction, Encryption, Failure, FailureKind, Protocol, Server, Stage
+from app.model import Correction, Encryption, Protocol, Server, Stage
 
 MOST_CANDIDATES: Final = 3
 

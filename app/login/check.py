@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from app.checked import Certificate, Checked, Failure, FailureKind, Reply
 from app.egress import Policy
 from app.login.connect import dial
 from app.login.failure import DialError, Stopped, translate
@@ -21,7 +22,7 @@ from app.login.smtp import SmtpSession
 from app.login.tls import TlsContexts, open_contexts
 from app.login.trace import Deadlines, Trail
 from app.login.turnstile import Turnstile
-from app.model import Certificate, Checked, Failure, FailureKind, Login, Protocol, Reply, Stage
+from app.model import Login, Protocol, Stage
 from app.settings import Settings
 
 # After these somebody who speaks the protocol still listens.

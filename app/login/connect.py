@@ -11,10 +11,10 @@ import ssl
 from collections.abc import Sequence
 from typing import Final
 
+from app.checked import FailureKind
 from app.egress import Policy, refusal
 from app.login.failure import DialError, classify
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS
-from app.model import FailureKind
 
 HEAD_START_SECONDS = 0.25
 """RFC 8305, section 8: Connection Attempt Delay."""

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from app.checked import FailureKind
 from app.egress import Policy
 from app.intake.presets import find_preset_by_mx
 from app.login.autoconfig import fetch_autoconfig
 from app.login.check import Tools
 from app.login.resolve import ResolveError, Resolver, to_ascii
-from app.model import Encryption, FailureKind, Protocol, Server, Source
+from app.model import Encryption, Protocol, Server, Source
 
 _SRV: Final = {
     Protocol.IMAP: (("_imaps._tcp", Encryption.SSL), ("_imap._tcp", Encryption.STARTTLS)),

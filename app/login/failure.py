@@ -20,8 +20,9 @@ from typing import Final
 from aioimaplib import aioimaplib
 from aiosmtplib import errors as smtp_errors
 
+from app.checked import Failure, FailureKind, Reply
 from app.login.reply import parse_imap_reply, parse_smtp_reply
-from app.model import Failure, FailureKind, Reply, Stage
+from app.model import Stage
 from app.text import clean_text
 
 

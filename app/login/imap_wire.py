@@ -18,11 +18,11 @@ from typing import Final, cast
 
 from aioimaplib import aioimaplib
 
+from app.checked import FailureKind
 from app.login.connect import take_over
 from app.login.exchange import Exchange
 from app.login.failure import WireError
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
-from app.model import FailureKind
 
 LINE_LIMIT_BYTES = 16 * 1024
 LITERAL_LIMIT_BYTES = 64 * 1024

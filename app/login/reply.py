@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from app.model import Reply
+from app.checked import Reply
 from app.text import clean_text
 
 _ENHANCED: Final = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:[ :-]+|$)")

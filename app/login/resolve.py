@@ -21,7 +21,7 @@ import dns.nameserver
 import dns.rdatatype
 import dns.resolver
 
-from app.model import FailureKind
+from app.checked import FailureKind
 
 THREADS: Final = 32
 KEEP_SECONDS: Final = 60.0

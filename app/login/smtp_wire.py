@@ -18,9 +18,9 @@ from aiosmtplib.errors import SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
+from app.checked import FailureKind
 from app.login.failure import WireError
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
-from app.model import FailureKind
 
 LINE_LIMIT_BYTES: Final = 8 * 1024
 REPLY_LIMIT_BYTES: Final = 32 * 1024

@@ -21,7 +21,8 @@ from weakref import WeakSet
 
 from cryptography import x509
 
-from app.model import Certificate, Protocol, Server
+from app.checked import Certificate
+from app.model import Protocol, Server
 from app.text import clean_text
 
 NAMES_SHOWN = 20

@@ -7,7 +7,8 @@ stage's, or to the whole check's where that comes first.
 import asyncio
 from dataclasses import dataclass, replace
 
-from app.model import Certificate, Mechanism, Server, Stage, Trace
+from app.checked import Certificate, Trace
+from app.model import Mechanism, Server, Stage
 
 
 @dataclass(frozen=True, slots=True)

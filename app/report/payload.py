@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from app.checked import SideResult
 from app.codes import FACTS, Code
-from app.model import Correction, Counts, Encryption, Outcome, Protocol, RowError, SideResult, SideStatus, Stage
+from app.model import Correction, Counts, Encryption, Outcome, Protocol, RowError, SideStatus, Stage
 from app.report.cell import render_time
 from app.report.record import ReportRequest, ReportRow
 from app.report.rows import list_corrections_of

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from app.model import Correction, Counts, RequestStatus, SideResult
+from app.checked import SideResult
+from app.model import Correction, Counts, RequestStatus
 
 
 class ReportSide(Protocol):

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.model import Encryption, Outcome, Protocol, RowState, Side, SideResult, Source
+from app.checked import SideResult
+from app.model import Encryption, Outcome, Protocol, RowState, Side, Source
 from app.store.accounts import KeptAccount, upsert_accounts
 from app.store.db import Database, bind, transaction
 from app.store.sides import read_side, write_side

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from app.model import SideResult
+from app.checked import SideResult
 from app.store.db import Database, bind
 from app.store.sides import read_side
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.model import Correction, Encryption, Fault, Protocol, SideResult, SideStatus, Stage
+from app.checked import SideResult
+from app.model import Correction, Encryption, Fault, Protocol, SideStatus, Stage
 
 
 def read_side(record: Mapping[str, Any], protocol: str, prefix: str) -> SideResult | None:

@@ -2,9 +2,10 @@
 
 import pytest
 
+from app.checked import Checked, Failure, FailureKind, Reply, Trace
 from app.codes import FACTS, Code
 from app.diagnose.diagnose import diagnose_checked, explain
-from app.model import Checked, Encryption, Failure, FailureKind, Protocol, Reply, Server, Stage, Trace
+from app.model import Encryption, Protocol, Server, Stage
 
 SERVER = Server("mail.example.com", 993, Encryption.SSL)
 

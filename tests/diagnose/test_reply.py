@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.checked import Reply
 from app.codes import Code
 from app.diagnose.diagnose import explain
 from app.diagnose.reply import READ_CHARACTERS, evidence_of_reply, fold, guess_protocol, parse_raw
-from app.model import Protocol, Reply, Stage
+from app.model import Protocol, Stage
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
+from app.checked import Failure, FailureKind
 from app.intake.candidates import MOST_CANDIDATES, describe_corrections, list_corrections
 from app.intake.presets import find_preset
-from app.model import Encryption, Failure, FailureKind, Protocol, Server, Stage
+from app.model import Encryption, Protocol, Server, Stage
 
 SMTP, IMAP = Protocol.SMTP, Protocol.IMAP
 SSL, STARTTLS, NONE = Encryption.SSL, Encryption.STARTTLS, Encryption.NONE

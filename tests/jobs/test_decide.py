@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.checked import SideResult
 from app.codes import Code
-from app.model import Encryption, Fault, Outcome, Protocol, RowState, Save, Secret, Secrets, Side, SideResult
+from app.model import Encryption, Fault, Outcome, Protocol, RowState, Save, Secret, Secrets, Side
 from app.store.checks import ClaimedRow
 from app.verdict import Progress, RowVerdict, SideVerdict
 from jobs.decide import (

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from app.checked import Checked
 from app.login.check import Tools, check_login, close_tools, open_tools
-from app.model import Checked, Encryption, Login, Protocol, Secret, Server
+from app.model import Encryption, Login, Protocol, Secret, Server
 from app.settings import Settings
 from tests.real import dovecot, postfix, process
 from tests.real.certificates import Authority

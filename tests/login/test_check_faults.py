@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from app.checked import Checked, FailureKind
 from app.login.check import Tools
 from app.login.trace import Deadlines
-from app.model import Checked, Encryption, FailureKind, Protocol, Stage
+from app.model import Encryption, Protocol, Stage
 from tests.fakes.acts import shake
 from tests.fakes.scripted import Do, Step, serve
 from tests.login.conftest import PASSWORD, try_login

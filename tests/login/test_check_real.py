@@ -2,8 +2,9 @@
 
 import pytest
 
+from app.checked import FailureKind
 from app.login.check import Tools
-from app.model import Encryption, FailureKind, Mechanism, Protocol, Stage
+from app.model import Encryption, Mechanism, Protocol, Stage
 from tests.login.conftest import PASSWORD, TOKEN, USERS, RealServers, try_login
 
 BOTH = list(Protocol)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from app.checked import FailureKind
 from app.egress import Policy
 from app.login import connect
 from app.login.connect import dial, interleave, take_over
 from app.login.failure import DialError
-from app.model import FailureKind
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from app.checked import FailureKind
 from app.egress import Policy
 from app.login import discover as discovering
 from app.login.check import Tools
 from app.login.discover import Found, discover
 from app.login.resolve import ResolveError, Resolver
-from app.model import Encryption, FailureKind, Protocol, Server, Source
+from app.model import Encryption, Protocol, Server, Source
 from tests.fakes.dials import watch_dials
 from tests.fakes.names import FAIL, SILENT, Names, Script, serve_names
 

@@ -9,10 +9,11 @@ import pytest
 from aioimaplib import aioimaplib
 from aiosmtplib import errors as smtp_errors
 
+from app.checked import Failure, FailureKind, Reply
 from app.login import failure
 from app.login.failure import DialError, Stopped, WireError, classify, translate
 from app.login.resolve import ResolveError
-from app.model import Failure, FailureKind, Reply, Stage
+from app.model import Stage
 
 K = FailureKind
 

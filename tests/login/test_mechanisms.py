@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from app.checked import FailureKind
 from app.login.check import Tools
 from app.login.trace import Deadlines
-from app.model import Encryption, FailureKind, Mechanism, Protocol, Stage
+from app.model import Encryption, Mechanism, Protocol, Stage
 from tests.fakes.relay import serve_rewritten
 from tests.fakes.scripted import Do, Step, serve
 from tests.login.conftest import PASSWORD, TOKEN, USERS, RealServers, try_login

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.checked import Reply
 from app.login.reply import parse_imap_reply, parse_smtp_reply
-from app.model import Reply
 
 
 @pytest.mark.parametrize(

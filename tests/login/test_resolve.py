@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app.checked import FailureKind
 from app.login import resolve
 from app.login.resolve import ResolveError, Resolver, SrvRecord, read_literal, to_ascii
-from app.model import FailureKind
 from tests.fakes.names import CUT, FAIL, NOTHING, REFUSE, SILENT, Names, Script, Turns, serve_names
 
 

@@ -15,10 +15,11 @@ from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
+from app.checked import Checked
 from app.cli.root import run_async
 from app.login.check import Tools, check_login, close_tools, open_tools
 from app.login.trace import Deadlines
-from app.model import Checked, Encryption, Login, Protocol, Secret, Server
+from app.model import Encryption, Login, Protocol, Secret, Server
 from app.settings import Settings
 from tests.real.certificates import HOST
 

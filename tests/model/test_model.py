@@ -7,18 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.checked import Checked, Failure, FailureKind, Reply, Trace
 from app.model import (
     Caller,
-    Checked,
     Counts,
     Encryption,
-    Failure,
-    FailureKind,
     Login,
     OnExisting,
     Options,
     Protocol,
-    Reply,
     Save,
     Scope,
     Secret,
@@ -26,7 +23,6 @@ from app.model import (
     Server,
     Side,
     Stage,
-    Trace,
 )
 
 SERVER = Server("mail.example.com", 465, Encryption.SSL)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from app.checked import SideResult
 from app.login.check import close_tools, open_tools
 from app.login.trace import Deadlines
-from app.model import Encryption, Outcome, Protocol, RowState, Secret, Secrets, Side, SideResult
+from app.model import Encryption, Outcome, Protocol, RowState, Secret, Secrets, Side
 from app.pace import Pace
 from app.settings import Settings
 from app.store.checks import ClaimedRow, RowRecord

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from app.model import Counts, Encryption, Fault, Protocol, RequestStatus, SideResult, SideStatus, Stage
+from app.checked import SideResult
+from app.model import Counts, Encryption, Fault, Protocol, RequestStatus, SideStatus, Stage
 
 AT = datetime(2026, 11, 21, 8, 15, 30, 999_000, tzinfo=UTC)
 ACCOUNT = UUID("0190a0b0-0000-7000-8000-000000000001")

@@ -6,7 +6,17 @@ from datetime import timedelta
 import pytest
 
 from app.codes import FACTS, Code
-from app.model import Correction, Counts, Encryption, Fault, Protocol, RequestStatus, RowError, SideStatus, Stage
+from app.model import (
+    Correction,
+    Counts,
+    Encryption,
+    Fault,
+    Protocol,
+    RequestStatus,
+    RowError,
+    SideStatus,
+    Stage,
+)
 from app.report.payload import (
     REJECTIONS_SHOWN,
     estimate_seconds,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from app.checked import SideResult
 from app.model import (
     Encryption,
     Fault,
@@ -17,7 +18,6 @@ from app.model import (
     Secret,
     Secrets,
     Side,
-    SideResult,
     SideStatus,
 )
 from app.seal import Keyring, new_data_key

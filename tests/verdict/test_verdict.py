@@ -7,26 +7,11 @@ from itertools import product
 
 import pytest
 
+from app.checked import Certificate, Checked, Failure, FailureKind, Reply, Trace
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
 from app.intake.policy import judge_before_dialling
-from app.model import (
-    Certificate,
-    Checked,
-    Correction,
-    Encryption,
-    Failure,
-    FailureKind,
-    Fault,
-    Mechanism,
-    Protocol,
-    Reply,
-    Server,
-    Side,
-    SideStatus,
-    Stage,
-    Trace,
-)
+from app.model import Correction, Encryption, Fault, Mechanism, Protocol, Server, Side, SideStatus, Stage
 from app.verdict import SideVerdict, describe, join, judge, not_dialled
 
 SMTP, IMAP = Protocol.SMTP, Protocol.IMAP

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from app.checked import Checked
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
 from app.login.check import Tools, check_login, close_tools, open_tools
 from app.login.trace import Deadlines
-from app.model import Checked, Encryption, Login, Secret, Server
+from app.model import Encryption, Login, Secret, Server
 from app.settings import Settings
 from tests.fakes.behaviour import PASSWORD, USERNAME, Behaviour, Scene
 from tests.fakes.scripted import serve
