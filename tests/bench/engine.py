@@ -4,10 +4,13 @@ Usage: python -m tests.bench.engine AUTHORITY.pem CONCURRENCY < MAILBOXES
 """
 
 import asyncio
+import contextlib
 import json
 import resource
 import sys
 import time
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -28,6 +31,39 @@ def make_task(mailbox: dict[str, str]) -> RowTask:
     return RowTask(email, "", HOST, smtp, imap, Secrets(secret, secret))
 
 
+async def check_all(tasks: Iterable[RowTask], kit: Kit, concurrency: int) -> dict[str, list[bool]]:
+    """Check rows as a worker does: `concurrency` at a time, and no more than their host has room for.
+
+    Returns by address whether its logins, one for each side, were made.
+    """
+    waiting, running, ends = deque(tasks), set[asyncio.Task[None]](), defaultdict[str, list[bool]](list)
+    ended = asyncio.Event()
+
+    async def check(task: RowTask) -> None:
+        verdict = await verify_row(task, kit)
+        if verdict.waits:
+            # No turn came in time; what is settled is not checked again.
+            smtp, imap = None if verdict.smtp else task.smtp, None if verdict.imap else task.imap
+            waiting.append(replace(task, smtp=smtp, imap=imap))
+        settled = [side.result.status is SideStatus.OK for side in (verdict.smtp, verdict.imap) if side is not None]
+        ends[task.email] += settled
+
+    def note_end(task: asyncio.Task[None]) -> None:
+        running.discard(task)
+        ended.set()
+
+    while waiting or running:
+        room = min(concurrency - len(running), kit.pace.room_of(HOST), len(waiting))
+        for _ in range(room):
+            task = asyncio.create_task(check(waiting.popleft()))
+            running.add(task)
+            task.add_done_callback(note_end)
+        ended.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), 0.5)
+    return ends
+
+
 async def run(authority: str, concurrency: int) -> dict[str, float]:
     """Check every mailbox of standard input, `concurrency` at a time."""
     tasks = [make_task(json.loads(line)) for line in sys.stdin]
@@ -36,27 +72,13 @@ async def run(authority: str, concurrency: int) -> dict[str, float]:
     settings = Settings(ca_file=authority, allow_networks=loopback, allow_ports=ports)
     tools = open_tools(settings)
     kit = Kit(tools, Pace({HOST: concurrency}), settings.check_timeout_seconds)
-    slots = asyncio.Semaphore(concurrency)
-
-    async def check(task: RowTask) -> bool:
-        async with slots:
-            verdict = await verify_row(task, kit)
-        while verdict.waits:
-            # No turn came in time: the worker would claim the row later.
-            await asyncio.sleep(0.5)
-            again = replace(task, smtp=None if verdict.smtp else task.smtp, imap=None if verdict.imap else task.imap)
-            async with slots:
-                later = await verify_row(again, kit)
-            verdict = replace(later, smtp=verdict.smtp or later.smtp, imap=verdict.imap or later.imap)
-        sides = (verdict.smtp, verdict.imap)
-        return all(side is not None and side.result.status is SideStatus.OK for side in sides)
-
     started = time.perf_counter()
     before = time.process_time()
-    results = await asyncio.gather(*map(check, tasks))
+    ends = await check_all(tasks, kit, concurrency)
+    ok = sum(sides == [True, True] for sides in ends.values())
     figures = {
-        "ok": sum(results),
-        "failed": len(results) - sum(results),
+        "ok": ok,
+        "failed": len(ends) - ok,
         "seconds": round(time.perf_counter() - started, 3),
         "cpu_seconds": round(time.process_time() - before, 3),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
