@@ -10,13 +10,17 @@ class Exchange(aioimaplib.Command):
     """One command on its way: what answers its continuations, and how it ended.
 
     `answers`: lines to send, in turn, when the server says `+`; an empty one when they have run out. `due`: how many
-    of them must have been sent before a yes can be believed.
+    of them must have been sent before a yes can be believed. `again`: what came with the command, for servers that ask
+    for it all the same, with nothing after the `+`.
     """
 
-    def __init__(self, name: str, tag: str, *args: str, answers: Sequence[bytes] = (), due: int = 0) -> None:
+    def __init__(
+        self, name: str, tag: str, *args: str, answers: Sequence[bytes] = (), due: int = 0, again: bytes = b""
+    ) -> None:
         super().__init__(name, tag, *args)
-        self.answers = deque(answers)
-        self.due = due
+        self._answers = deque(answers)
+        self._due = due
+        self._again = again
         self.challenges: list[bytes] = []
         self.ending = b""
         self.error: Exception | None = None
@@ -34,11 +38,19 @@ class Exchange(aioimaplib.Command):
     @property
     def is_early(self) -> bool:
         """Tell whether the server made up its mind before it had heard the password."""
-        return len(self.challenges) < self.due
+        return len(self.challenges) < self._due
 
     @property
     def is_ok(self) -> bool:
         return self.ending[:3].upper() in {b"OK", b"OK "}
+
+    def answer(self, challenge: bytes) -> bytes:
+        """Return what answers a continuation, which is kept."""
+        self.challenges.append(challenge)
+        if self._again and not challenge:
+            again, self._again = self._again, b""
+            return again
+        return self._answers.popleft() if self._answers else b""
 
     def finish(self, ending: bytes) -> None:
         """Record the tagged answer (`OK ...`, `NO ...`, `BAD ...`), and wake who waits."""

@@ -236,10 +236,9 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         if not self._sent or self._sent[0].name not in {"AUTHENTICATE", "LOGIN"}:
             return
         command = self._sent[0]
-        command.challenges.append(challenge[:CHALLENGE_LIMIT_BYTES])
-        if len(command.challenges) > CHALLENGES_ANSWERED:
+        if len(command.challenges) >= CHALLENGES_ANSWERED:
             raise WireError(FailureKind.PROTOCOL, "too many challenges")
-        self.write((command.answers.popleft() if command.answers else b"") + b"\r\n")
+        self.write(command.answer(challenge[:CHALLENGE_LIMIT_BYTES]) + b"\r\n")
 
     def _fail_with_bye(self) -> None:
         self._fail(WireError(FailureKind.REPLY, line=self._bye))

@@ -205,13 +205,12 @@ class SmtpSession:
                     raise Stopped(failure) from error
                 return await self._wire.ask(digest), ""
             case Mechanism.XOAUTH2:
-                answer = await self._wire.ask(b"AUTH", b"XOAUTH2", auth_xoauth2_encode(username, secret))
-                return await self._hear_refusal(answer, b"")
+                return await self._send_token(b"XOAUTH2", auth_xoauth2_encode(username, secret), b"")
             case Mechanism.OAUTHBEARER:
                 # RFC 7628, section 3.1: `,` and `=` of the user name are escaped as in RFC 5801.
                 user_name = username.replace("=", "=3D").replace(",", "=2C")
                 blob = base64.b64encode(f"n,a={user_name},\1auth=Bearer {secret}\1\1".encode())
-                return await self._hear_refusal(await self._wire.ask(b"AUTH", b"OAUTHBEARER", blob), b"AQ==")
+                return await self._send_token(b"OAUTHBEARER", blob, b"AQ==")
             case _:
                 blob = auth_plain_encode(username, secret)
                 is_short = len(blob) + len("AUTH PLAIN ") <= COMMAND_LIMIT_BYTES
@@ -219,8 +218,11 @@ class SmtpSession:
                 answer = answer if is_short else _doubt(answer)
                 return (await self._wire.ask(blob) if answer.code == 334 else answer), ""
 
-    async def _hear_refusal(self, answer: SMTPResponse, consent: bytes) -> tuple[SMTPResponse, str]:
-        """Answer the challenge that tells why a token is refused, so that the refusal itself comes."""
+    async def _send_token(self, mechanism: bytes, blob: bytes, consent: bytes) -> tuple[SMTPResponse, str]:
+        """Send a token, and answer the challenge that tells why it is refused, so that the refusal itself comes."""
+        answer = await self._wire.ask(b"AUTH", mechanism, blob)
+        if answer.code == 334 and not answer.message.strip():  # some ask for it though it came with the command
+            answer = await self._wire.ask(blob)
         if answer.code != 334:
             return answer, ""
         told = _decode(answer.message)

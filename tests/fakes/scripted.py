@@ -38,7 +38,7 @@ class Recorder(asyncio.StreamReader):
 
 @dataclass
 class Peer:
-    """One caller, as a step sees him. `tag`: the first word of the last line read."""
+    """One caller, as a step sees him. `tag`: the first word of the last line read that has two."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -53,7 +53,8 @@ class Peer:
     async def expect(self, words: str) -> bool:
         line = await self.reader.readuntil(b"\n")
         self.lines.append(line)
-        self.tag = line.split(b" ", maxsplit=1)[0].rstrip()
+        first, space, _ = line.partition(b" ")
+        self.tag = first if space else self.tag
         return words.encode().upper() in line.upper()
 
 

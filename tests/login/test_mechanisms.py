@@ -129,6 +129,29 @@ async def test_smtp_plain_that_ignores_the_initial_response(tools: Tools) -> Non
     assert checked.failure is None
 
 
+@pytest.mark.parametrize("is_good", [True, False])
+async def test_token_is_sent_again_to_a_server_that_asks_though_it_came_with_the_command(
+    is_good: bool, tools: Tools
+) -> None:
+    token = encoded(f"user=info@example.com\1auth=Bearer {TOKEN}\1\1")
+    why = encoded('{"status":"400"}').encode()
+    smtp: list[Step] = [*SMTP_HELLO, b"250-mail\r\n250 AUTH XOAUTH2\r\n", "AUTH XOAUTH2", b"334 \r\n", token]
+    smtp += [b"235 in\r\n"] if is_good else [b"334 " + why + b"\r\n", "", b"535 5.7.8 no\r\n"]
+    async with serve([*smtp, "QUIT", b"221 bye\r\n"]) as server:
+        over_smtp = await try_login(tools, SMTP, NONE, server.port, password=TOKEN, is_token=True)
+    imap: list[Step] = [b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] hi\r\n", "AUTHENTICATE", b"+ \r\n", token]
+    imap += [b"TAG OK in\r\n", "LIST", b"TAG OK\r\n", "EXAMINE", b"TAG OK\r\n"] if is_good else []
+    imap += [] if is_good else [b"+ " + why + b"\r\n", "", b"TAG NO [AUTHENTICATIONFAILED] no\r\n"]
+    async with serve([*imap, "LOGOUT"]) as server:
+        over_imap = await try_login(tools, IMAP, NONE, server.port, password=TOKEN, is_token=True)
+    for checked in (over_smtp, over_imap):
+        assert (checked.failure is None) is is_good
+        if checked.failure is not None:
+            assert checked.failure.kind is FailureKind.REPLY
+            assert checked.failure.reply is not None
+            assert '"status":"400"' in checked.failure.reply.text
+
+
 @pytest.mark.parametrize("offer", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER"])
 async def test_challenges_without_end_are_not_answered_for_ever(offer: str, tools: Tools) -> None:
     hello = f"250-mail\r\n250 AUTH {offer}\r\n".encode()
