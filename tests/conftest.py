@@ -5,11 +5,8 @@ Valkey, emptied before each file. Nothing is started before the first test that 
 """
 
 import logging
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,20 +16,15 @@ from redis.asyncio import Redis
 from app import embedded
 from app.store.db import connect, open_pool
 from app.store.migrate import migrate
+from tests.real.servers import open_servers
 
 _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
 def ground() -> Iterator[embedded.Embedded]:
-    # Not pytest's own folder: where the servers cannot run as root, their user could not enter it.
-    folder = Path(tempfile.mkdtemp(prefix="bulk-connect-tests-"))
-    servers = embedded.start(folder)
-    try:
+    with open_servers() as servers:
         yield servers
-    finally:
-        servers.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

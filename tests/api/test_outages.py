@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,18 +17,14 @@ from app.settings import Settings
 from app.store.migrate import migrate
 from jobs.write_report import write_report
 from tests.api.asking import ACCOUNTS, CONNECT, STATUS, Service, ask, enter, row, serving
+from tests.real.servers import open_servers
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[embedded.Embedded]:
     """Yield servers of this file's own, which its tests stop; they run again before the next."""
-    folder = Path(tempfile.mkdtemp(prefix="bulk-connect-outages-"))
-    started = embedded.start(folder)
-    try:
+    with open_servers() as started:
         yield started
-    finally:
-        started.stop()
-        shutil.rmtree(folder)
 
 
 def stop(servers: embedded.Embedded, name: str) -> None:

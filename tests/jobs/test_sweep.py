@@ -235,14 +235,20 @@ async def test_a_report_that_is_gone_from_its_folder_is_written_again_though_nob
     assert path.read_bytes() == text
 
 
+async def lose_report(space: Space, one: Hands, folder: Path) -> UUID:
+    """Have a report written, and delete its file."""
+    request_id = await space.add(make_rows(1))
+    await space.end(one.worker.id, *map(ended, await space.claim(request_id, one.worker.id)))
+    await write_report(space.db, one.worker.reports, request_id)
+    (folder / "reports" / str((await space.read(request_id)).report_path)).unlink()
+    return request_id
+
+
 async def test_a_report_that_is_deleted_since_it_has_expired_is_not_missed(
     space: Space, hands: Hire, tmp_path: Path
 ) -> None:
-    request_id = await space.add(make_rows(1))
     one: Hands = await hands()
-    await space.end(one.worker.id, *map(ended, await space.claim(request_id, one.worker.id)))
-    await write_report(space.db, one.worker.reports, request_id)
-    (tmp_path / "reports" / str((await space.read(request_id)).report_path)).unlink()
+    request_id = await lose_report(space, one, tmp_path)
     await space.db.execute("UPDATE requests SET expires_at = now()")
     await find_lost_reports(one.worker)
     assert (await space.read(request_id)).state == "done"
@@ -251,11 +257,8 @@ async def test_a_report_that_is_deleted_since_it_has_expired_is_not_missed(
 async def test_reports_in_a_folder_are_not_missed_where_another_machine_may_have_them(
     space: Space, hands: Hire, tmp_path: Path
 ) -> None:
-    request_id = await space.add(make_rows(1))
     one: Hands = await hands()
-    await space.end(one.worker.id, *map(ended, await space.claim(request_id, one.worker.id)))
-    await write_report(space.db, one.worker.reports, request_id)
-    (tmp_path / "reports" / str((await space.read(request_id)).report_path)).unlink()
+    request_id = await lose_report(space, one, tmp_path)
     await beat(space.db, new_id(), "another machine", 1, 10)
     await find_lost_reports(one.worker)
     assert (await space.read(request_id)).state == "done"

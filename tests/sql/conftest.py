@@ -1,7 +1,5 @@
 """PostgreSQL as we bring it, and the system's where one is installed: statements must do on both."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ import pytest
 from app import embedded
 from app.store.migrate import migrate
 from tests.conftest import name_database, run_sql
+from tests.real.servers import open_servers
 
 OTHER_VERSIONS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 
@@ -22,13 +21,8 @@ def other_ground() -> Iterator[embedded.Embedded]:
         pytest.skip("no other PostgreSQL is installed here")
     program = OTHER_VERSIONS[0]
     programs = replace(embedded.find_programs(), postgres=program, initdb=program.with_name("initdb"))
-    folder = Path(tempfile.mkdtemp(prefix="bulk-connect-tests-"))
-    servers = embedded.start(folder, programs)
-    try:
+    with open_servers(programs) as servers:
         yield servers
-    finally:
-        servers.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

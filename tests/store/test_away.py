@@ -1,11 +1,8 @@
 """PostgreSQL is away, for real: everything says so at once, and goes on when it is back."""
 
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,19 +15,15 @@ from app.store.db import Unavailable, connect, is_reachable, new_id, open_pool, 
 from app.store.migrate import migrate
 from app.store.workers import beat
 from app.store.workspaces import insert_workspace, list_api_keys
+from tests.real.servers import open_servers
 from tests.store.ledger import BUDGET, Space, make_rows
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[embedded.Embedded]:
     """Yield servers of this file's own, which it may stop."""
-    folder = Path(tempfile.mkdtemp(prefix="bulk-connect-tests-"))
-    started = embedded.start(folder)
-    try:
+    with open_servers() as started:
         yield started
-    finally:
-        started.stop()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
