@@ -4,10 +4,9 @@ row,externalId,emailAddress,outcome,…
 1,,sales@example.com,connected,…
 """
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from app.model import SideStatus
@@ -24,17 +23,17 @@ HEADER: Final = (
 
 SKIPPED_WORDS: Final = "This address is an account already, and the request said onExisting=skip."
 
-Cell = str | int
+LINE_END: Final = "\r\n"
 
 
 def render_header(columns: Sequence[str] = ()) -> str:
     """Write the first line; `columns` are the request's own, in their order."""
-    return _write([[*HEADER, *(guard_cell(name) for name in columns)]])
+    return ",".join([*HEADER, *map(_cell, columns)]) + LINE_END
 
 
 def render_rows(rows: Iterable[ReportLine], columns: Sequence[str] = ()) -> str:
     """Write one line a row, in the order given. What is not known yet is an empty cell."""
-    return _write(_cells(row, columns) for row in rows)
+    return "".join([_line(row, columns) for row in rows])
 
 
 def report_file_name(request_id: object, at: datetime) -> str:
@@ -59,39 +58,41 @@ def render_correction(entry: Mapping[str, str]) -> str:
     return f"{field}: {reason}" if given == used else f"{field}: {given or 'empty'} -> {used or 'empty'}: {reason}"
 
 
-def _cells(row: ReportLine, columns: Sequence[str]) -> list[Cell]:
-    """Return a row's cells; those that hold words of strangers are guarded."""
+def _line(row: ReportLine, columns: Sequence[str]) -> str:
     done = row.outcome != ""
-    account_id = "" if row.account_id is None else str(row.account_id)
-    cells: list[Cell] = [row.row, guard_cell(row.external_id), guard_cell(row.email), row.outcome, account_id]
-    cells += _side_cells(row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption)
-    cells += _side_cells(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption)
     mended = row.corrections or (row.smtp and row.smtp.corrections) or (row.imap and row.imap.corrections)
-    cells += (
-        guard_cell(_mended(row)) if mended else "",
-        guard_cell(_one_line(_errors(row))),
-        row.attempts,
-        row.duration_ms,
+    cells = [
+        str(row.row),
+        _cell(row.external_id),
+        _cell(row.email),
+        row.outcome,
+        "" if row.account_id is None else str(row.account_id),
+        _side(row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption),
+        _side(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption),
+        _cell(_mended(row)) if mended else "",
+        _cell(_one_line(_errors(row))),
+        str(row.attempts),
+        str(row.duration_ms),
         "" if row.checked_at is None else render_time(row.checked_at),
-    )
+    ]
     if columns:
-        cells += [guard_cell(row.extra.get(name, "")) for name in columns]
-    return cells
+        cells += [_cell(row.extra.get(name, "")) for name in columns]
+    return ",".join(cells) + LINE_END
 
 
-def _side_cells(side: ReportSide | None, done: bool, host: str, port: int, encryption: str) -> tuple[Cell, ...]:
-    if side is None:
-        status, code = (SideStatus.SKIPPED, "not_checked") if done else ("", "")
-        return (str(status), code, "", "", guard_cell(host), port or "", encryption)
-    return (
-        str(side.status),
-        side.code,
-        guard_cell(_one_line(side.remedy)),
-        guard_cell(_one_line(side.reply)),
-        guard_cell(side.host or host),
-        side.port or port or "",
-        str(side.encryption or encryption),
-    )
+def _side(side: ReportSide | None, done: bool, host: str, port: int, encryption: str) -> str:
+    if side is not None:
+        used = (side.host or host, side.port or port, side.encryption or encryption)
+        return _side_cells(side.status, side.code, side.remedy, side.reply, *used)
+    status, code = (SideStatus.SKIPPED, "not_checked") if done else ("", "")
+    return _side_cells(status, code, "", "", host, port, encryption)
+
+
+@lru_cache(maxsize=1000)
+def _side_cells(status: str, code: str, remedy: str, reply: str, host: str, port: int, encryption: str) -> str:
+    """Return what a side adds to the line. Many rows come to the same, since they share a host and its words."""
+    words = (_cell(_one_line(remedy)), _cell(_one_line(reply)), _cell(host))
+    return ",".join((status, code, *words, str(port or ""), encryption))
 
 
 def _mended(row: ReportLine) -> str:
@@ -108,10 +109,12 @@ def _errors(row: ReportLine) -> str:
         return f"The same mailbox as row {row.duplicate_of}."
     if row.outcome == "skipped" and not row.errors:
         return SKIPPED_WORDS
-    return " ".join(error["message"] for error in row.errors)
+    return " ".join([error["message"] for error in row.errors])
 
 
-def _write(lines: Iterable[Iterable[Cell]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows(lines)
-    return out.getvalue()
+def _cell(text: str) -> str:
+    """Write a cell as RFC 4180 has it, guarded: it may hold words of strangers."""
+    guarded = guard_cell(text)
+    if '"' in guarded or "," in guarded or "\n" in guarded or "\r" in guarded:
+        return '"' + guarded.replace('"', '""') + '"'
+    return guarded

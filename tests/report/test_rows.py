@@ -146,7 +146,7 @@ def test_a_reply_of_several_lines_stays_on_one() -> None:
     assert cells(mended)["corrections"].startswith("imapPassword: a -> empty")
 
 
-TEXTS = st.text(alphabet="=+-@\t'\",;\n é1", max_size=12)
+TEXTS = st.text(alphabet="=+-@\t'\",;\r\n é1", max_size=12)
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
@@ -159,6 +159,17 @@ def test_every_cell_is_safe_to_open_and_reads_back(external: str, reply: str, na
         assert all(cell[:1] not in {"=", "+", "-", "@", "\t", "\r"} for cell in line)
     assert unguard_cell(lines[1][1]) == external
     assert unguard_cell(lines[1][-1]) == extra
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_cells_are_quoted_as_the_csv_module_quotes_them(external: str, host: str, extra: str) -> None:
+    rows = [
+        MadeRow(external_id=external, extra={"Team": extra}, smtp=side) for side in (replace(SMTP_OK, host=host), None)
+    ]
+    text = render_header(("Team",)) + render_rows(rows, ("Team",))
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerows(read(text))
+    assert text == written.getvalue()
 
 
 def test_the_file_is_named_after_the_request_and_the_moment() -> None:
