@@ -69,8 +69,8 @@ def _line(row: ReportLine, columns: Sequence[str]) -> str:
         "" if row.account_id is None else str(row.account_id),
         _side(row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption),
         _side(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption),
-        _cell(_mended(row)) if mended else "",
-        _cell(_one_line(_errors(row))),
+        _words(_mended(row)) if mended else "",
+        _words(_errors(row)),
         str(row.attempts),
         str(row.duration_ms),
         "" if row.checked_at is None else render_time(row.checked_at),
@@ -81,27 +81,18 @@ def _line(row: ReportLine, columns: Sequence[str]) -> str:
 
 
 def _side(side: ReportSide | None, done: bool, host: str, port: int, encryption: str) -> str:
-    if side is not None:
-        used = (side.host or host, side.port or port, side.encryption or encryption)
-        return _side_cells(side.status, side.code, side.remedy, side.reply, *used)
-    status, code = (SideStatus.SKIPPED, "not_checked") if done else ("", "")
-    return _side_cells(status, code, "", "", host, port, encryption)
-
-
-@lru_cache(maxsize=1000)
-def _side_cells(status: str, code: str, remedy: str, reply: str, host: str, port: int, encryption: str) -> str:
-    """Return what a side adds to the line. Many rows come to the same, since they share a host and its words."""
-    words = (_cell(_one_line(remedy)), _cell(_one_line(reply)), _cell(host))
-    return ",".join((status, code, *words, str(port or ""), encryption))
+    """Return a side's seven cells."""
+    if side is None:
+        status, code = (SideStatus.SKIPPED, "not_checked") if done else ("", "")
+        return f"{status},{code},,,{_cell(host)},{port or ''},{encryption}"
+    return (
+        f"{side.status},{side.code},{_words(side.remedy)},{_words(side.reply)},"
+        f"{_cell(side.host or host)},{side.port or port or ''},{side.encryption or encryption}"
+    )
 
 
 def _mended(row: ReportLine) -> str:
-    return _one_line("; ".join(map(render_correction, list_corrections_of(row))).replace(".; ", "; "))
-
-
-def _one_line(text: str) -> str:
-    """Keep a cell of ours on the row's line; only the request's own cells may be of several."""
-    return " ".join(text.split()) if "\n" in text or "\r" in text else text
+    return "; ".join(map(render_correction, list_corrections_of(row))).replace(".; ", "; ")
 
 
 def _errors(row: ReportLine) -> str:
@@ -110,6 +101,12 @@ def _errors(row: ReportLine) -> str:
     if row.outcome == "skipped" and not row.errors:
         return SKIPPED_WORDS
     return " ".join([error["message"] for error in row.errors])
+
+
+@lru_cache(maxsize=1000)
+def _words(text: str) -> str:
+    """Write a cell of ours on the row's line; only the request's own cells may be of several. Many rows share it."""
+    return _cell(" ".join(text.split()) if "\n" in text or "\r" in text else text)
 
 
 def _cell(text: str) -> str:

@@ -140,11 +140,14 @@ async def connection(db: Database) -> AsyncIterator[Any]:
 
 
 @contextlib.asynccontextmanager
-async def transaction(db: Database) -> AsyncIterator[Any]:
-    """Yield a connection in a transaction; what goes wrong in it is a StoreError."""
+async def transaction(db: Database, *, is_snapshot: bool = False) -> AsyncIterator[Any]:
+    """Yield a connection in a transaction; what goes wrong in it is a StoreError.
+
+    `is_snapshot`: it only reads, and all its statements see what was so at the first.
+    """
     with translated():
         async with connection(db) as link:
-            work = link.transaction()
+            work = link.transaction(isolation="repeatable_read", readonly=True) if is_snapshot else link.transaction()
             await work.start()
             try:
                 yield link

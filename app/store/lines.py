@@ -7,14 +7,13 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from app.model import Correction
-from app.store.db import Database, bind
+from app.store.db import Database, bind, transaction
 
 _GET_LAST_ROW: Final = bind("get_last_row")
 _LIST_REPORT_LINES: Final = bind("list_report_lines")
+_LIST_REPORT_SIDES: Final = bind("list_report_sides")
 
 BLOCK_LINES: Final = 1000
-_SMTP: Final = slice(18, 26)
-_IMAP: Final = slice(26, 34)
 
 
 class SideLine(NamedTuple):
@@ -44,13 +43,13 @@ class ReportLine(NamedTuple):
     imap_host: str
     imap_port: int
     imap_encryption: str
-    corrections: Sequence[Mapping[str, str]]
-    errors: Sequence[Mapping[str, str]]
-    extra: Mapping[str, str]
     duplicate_of: int
     attempts: int
     duration_ms: int
     checked_at: datetime | None
+    corrections: Sequence[Mapping[str, str]]
+    errors: Sequence[Mapping[str, str]]
+    extra: Mapping[str, str]
     smtp: SideLine | None
     imap: SideLine | None
 
@@ -66,31 +65,34 @@ async def iterate_report_lines(
     if not last_row:
         return
 
-    def read(after_row: int) -> asyncio.Task[Sequence[Sequence[Any]]]:
-        stretch = after_row, after_row + BLOCK_LINES
-        return asyncio.create_task(_LIST_REPORT_LINES.many(db, request_id, *stretch, outcome, with_extra))
+    async def read(after_row: int) -> list[ReportLine]:
+        stretch = request_id, after_row, after_row + BLOCK_LINES
+        async with transaction(db, is_snapshot=True) as link:
+            lines = await _LIST_REPORT_LINES.many(link, *stretch, outcome, with_extra)
+            sides = await _LIST_REPORT_SIDES.many(link, *stretch)
+        return _join(lines, sides)
 
-    block = read(0)
+    block = asyncio.create_task(read(0))
     try:
         for after_row in range(BLOCK_LINES, last_row + BLOCK_LINES, BLOCK_LINES):
-            records = await block
+            lines = await block
             if after_row < last_row:
-                block = read(after_row)
-            if records:
-                yield [_read_line(tuple(record)) for record in records]
+                block = asyncio.create_task(read(after_row))
+            if lines:
+                yield lines
     finally:
         block.cancel()
         await asyncio.gather(block, return_exceptions=True)
 
 
-def _read_line(values: tuple[Any, ...]) -> ReportLine:
-    corrections, errors, extra = values[11:14]
-    sides = _read_side(values[_SMTP]), _read_side(values[_IMAP])
-    return ReportLine._make((*values[:11], corrections or (), errors or (), extra or {}, *values[14:18], *sides))
-
-
-def _read_side(values: tuple[Any, ...]) -> SideLine | None:
-    if values[0] is None:
-        return None
-    corrections = tuple(Correction(**entry) for entry in values[7]) if values[7] else ()
-    return SideLine._make((*values[:7], corrections))
+def _join(lines: Sequence[Sequence[Any]], sides: Sequence[Sequence[Any]]) -> list[ReportLine]:
+    """Put rows and sides together; rows whose sides came to the same share one."""
+    found: dict[str, dict[int, SideLine]] = {"smtp": {}, "imap": {}}
+    for protocol, rows, *said, corrections in sides:
+        side = SideLine._make((*said, tuple(Correction(**entry) for entry in corrections or ())))
+        found[protocol].update(dict.fromkeys(rows, side))
+    smtp, imap = found["smtp"].get, found["imap"].get
+    return [
+        ReportLine._make((row, *words, corrections or (), errors or (), extra or {}, smtp(row), imap(row)))
+        for row, *words, corrections, errors, extra in lines
+    ]

@@ -4,18 +4,23 @@
 SELECT coalesce(max(row), 0) AS last_row FROM request_rows WHERE request_id = $1;
 
 -- name: list_report_lines :many
--- What a report says of a stretch of rows, in input order; named for each table, so that no join reads beyond it.
+-- What a report says of a stretch of rows besides their sides, in input order.
 -- params: request_id uuid, after_row integer, last_row integer, outcome text, with_extra boolean
-SELECT r.row, r.external_id, r.email, coalesce(r.outcome, '') AS outcome, r.account_id,
-    r.smtp_host, r.smtp_port, r.smtp_encryption, r.imap_host, r.imap_port, r.imap_encryption,
-    nullif(r.corrections, '[]') AS corrections, nullif(r.errors, '[]') AS errors,
-    CASE WHEN $5 THEN nullif(r.extra, '{}') END AS extra,
-    coalesce(r.duplicate_of, 0) AS duplicate_of, r.attempt - r.put_off_count AS attempts, r.duration_ms, r.checked_at,
-    s.status, s.code, s.remedy, s.reply, s.host, s.port, s.encryption, nullif(s.corrections, '[]'),
-    i.status, i.code, i.remedy, i.reply, i.host, i.port, i.encryption, nullif(i.corrections, '[]')
-FROM request_rows r
-LEFT JOIN checks s ON s.request_id = $1 AND s.row = r.row AND s.row > $2 AND s.row <= $3 AND s.protocol = 'smtp'
-LEFT JOIN checks i ON i.request_id = $1 AND i.row = r.row AND i.row > $2 AND i.row <= $3 AND i.protocol = 'imap'
-WHERE r.request_id = $1 AND r.row > $2 AND r.row <= $3
-    AND ($4 = '' OR r.outcome = $4 OR ($4 = 'pending' AND r.outcome IS NULL))
-ORDER BY r.row;
+SELECT row, external_id, email, coalesce(outcome, '') AS outcome, account_id,
+    smtp_host, smtp_port, smtp_encryption, imap_host, imap_port, imap_encryption,
+    coalesce(duplicate_of, 0) AS duplicate_of, attempt - put_off_count AS attempts, duration_ms, checked_at,
+    nullif(corrections, '[]') AS corrections, nullif(errors, '[]') AS errors,
+    CASE WHEN $5 THEN nullif(extra, '{}') END AS extra
+FROM request_rows
+WHERE request_id = $1 AND row > $2 AND row <= $3
+    AND ($4 = '' OR outcome = $4 OR ($4 = 'pending' AND outcome IS NULL))
+ORDER BY row;
+
+-- name: list_report_sides :many
+-- What a report says of the sides of a stretch of rows; many rows of one host come to the same, which is told once.
+-- params: request_id uuid, after_row integer, last_row integer
+SELECT protocol, array_agg(row) AS rows, status, code, remedy, reply, host, port, encryption,
+    nullif(corrections, '[]') AS corrections
+FROM checks
+WHERE request_id = $1 AND row > $2 AND row <= $3
+GROUP BY protocol, status, code, remedy, reply, host, port, encryption, corrections;

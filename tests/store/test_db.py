@@ -95,6 +95,19 @@ async def test_a_transaction_that_fails_leaves_nothing(space: Space) -> None:
     assert await space.db.fetchval("SELECT count(*) FROM workspaces WHERE name = 'half'") == 0
 
 
+async def test_a_snapshot_sees_one_moment_and_writes_nothing(space: Space) -> None:
+    request_id = await space.add(make_rows(1))
+    ask, change = "SELECT version FROM requests WHERE id = $1", "UPDATE requests SET version = 7 WHERE id = $1"
+    async with transaction(space.db, is_snapshot=True) as link:
+        assert await link.fetchval(ask, request_id) == 1
+        await space.db.execute(change, request_id)
+        assert await link.fetchval(ask, request_id) == 1
+    assert await space.db.fetchval(ask, request_id) == 7
+    with pytest.raises(StoreError):
+        async with transaction(space.db, is_snapshot=True) as link:
+            await link.execute(change, request_id)
+
+
 async def test_a_transaction_that_is_cancelled_says_so_and_gives_its_place_back(database_url: str) -> None:
     small = await open_pool(database_url, most=1)
     has_begun = asyncio.Event()

@@ -1,0 +1,50 @@
+"""A report's lines say what the rows' results say: rows share what they came to, and each has its own."""
+
+from uuid import UUID, uuid4
+
+from app.model import Correction, Protocol, RowError
+from app.report.rows import render_rows
+from app.store.lines import ReportLine, iterate_report_lines
+from app.store.rows import list_row_results
+from tests.store.ledger import Space, ended, make_row, make_rows, side_result, waiting
+
+MODE = Correction("smtpEncryption", "starttls", "ssl", "Port 465 is for ssl.")
+NO_HOST = RowError(6, "smtpHost", "missing", "No host.")
+
+
+async def add_rows_of_all_kinds(space: Space) -> UUID:
+    """Store rows: 1 and 2 connected, 3 failed, 4 failed with a reply of its own, 5 waits, 6 was never tried."""
+    request_id, worker = await space.add([*make_rows(5), make_row(6, errors=(NO_HOST,)), make_row(7)]), uuid4()
+    one, two, three, four, five = await space.claim(request_id, worker, 5)
+    mended = (side_result(Protocol.SMTP, corrections=(MODE,)), side_result(Protocol.IMAP))
+    own = (side_result(Protocol.SMTP, "invalid_credentials", reply="535 Number 4"), side_result(Protocol.IMAP))
+    await space.end(
+        worker,
+        ended(one),
+        ended(two, sides=mended),
+        ended(three, "invalid_credentials"),
+        ended(four, "invalid_credentials", sides=own),
+        waiting(five, sides=(side_result(Protocol.IMAP),), imap_open=False),
+    )
+    return request_id
+
+
+async def read(space: Space, request_id: UUID, outcome: str = "") -> list[ReportLine]:
+    return [line async for block in iterate_report_lines(space.db, request_id, outcome=outcome) for line in block]
+
+
+async def test_lines_say_what_the_results_say(space: Space) -> None:
+    request_id = await add_rows_of_all_kinds(space)
+    lines, results = await read(space, request_id), await list_row_results(space.db, request_id)
+    assert [line.row for line in lines] == list(range(1, 8))
+    assert render_rows(lines, ("Team",)) == render_rows(results, ("Team",))
+    assert lines[0].imap is lines[1].imap
+    assert lines[4].smtp is None
+
+
+async def test_lines_of_one_outcome_have_their_own_sides(space: Space) -> None:
+    request_id = await add_rows_of_all_kinds(space)
+    for outcome in ("connected", "failed", "pending", "invalid"):
+        results = await list_row_results(space.db, request_id, outcome=outcome)
+        assert results
+        assert render_rows(await read(space, request_id, outcome)) == render_rows(results)
