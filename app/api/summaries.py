@@ -1,7 +1,7 @@
 """I/O: the summary of a request's failures, not worked out more often than is worth its cost.
 
 While rows still end, a summary may be some seconds old: it is grouped over all failed rows, of which there may be
-thousands, and polling scripts ask every second.
+thousands, and polling scripts ask every second. A row that failed stays as it is, so it is as new as their count.
 """
 
 import time
@@ -27,7 +27,7 @@ SHARE: Final = 20
 
 @dataclass(slots=True)
 class _Kept:
-    version: int
+    failed: int
     until: float
     groups: list[Json]
 
@@ -44,14 +44,14 @@ class Summaries:
             return []
         kept = self._kept.get(request.id)
         now = time.monotonic()
-        if kept is not None and (kept.version == request.version or (now < kept.until and request.counts.pending)):
+        if kept is not None and (kept.failed == request.counts.failed or (now < kept.until and request.counts.pending)):
             return kept.groups
         found = await list_error_groups(
             db, request.id, by_domain=CODES_BY_DOMAIN, least_rows_of_domain=LEAST_ROWS_OF_DOMAIN
         )
         groups = render_summary(found, _situation_of)
         took = time.monotonic() - now
-        self._kept[request.id] = _Kept(request.version, now + max(LEAST_SECONDS, took * SHARE), groups)
+        self._kept[request.id] = _Kept(request.counts.failed, now + max(LEAST_SECONDS, took * SHARE), groups)
         self._kept.move_to_end(request.id)
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
