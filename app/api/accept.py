@@ -1,7 +1,7 @@
 """I/O: rows become a request: stored whole in one transaction with its Idempotency-Key, then the bell is rung."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from app.api.context import API, CALLER, Api, locate_status
 from app.api.idempotency import REPLAYED, key_busy, key_mismatch
 from app.api.problem import Problem, faults_of
 from app.enqueue import ring_drain, ring_report
-from app.model import Counts, Options, Row, RowError
+from app.model import Options, Row
 from app.report.payload import REJECTIONS_SHOWN, render_accepted
 from app.seal import new_data_key
 from app.store.db import new_id, transaction
@@ -28,20 +28,25 @@ from app.store.idempotency import (
     recall_key,
     record_key,
 )
-from app.store.requests import insert_request, judge_existing, sum_queued_rows
+from app.store.incoming import Tally, insert_request
+from app.store.requests import sum_queued_rows
 
 MANY_ROWS: Final = 1000
 
-Render = Callable[[UUID, Counts, Sequence[Row]], bytes]
+Render = Callable[[UUID, Tally], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a call asks to be stored. `kind`: connect, retry, reconnect or single; `parent_id`: what a retry retries."""
+    """What a call asks to be stored. `kind`: connect, retry, reconnect or single; `parent_id`: what a retry retries.
+
+    The rows, `count` of them, come in slices, which may be read only when they are stored; `columns` is complete then.
+    """
 
     options: Options
-    rows: Sequence[Row]
-    columns: Sequence[str]
+    slices: Iterable[Sequence[Row]]
+    count: int
+    columns: Collection[str]
     key: IdempotencyKey | None
     kind: str = "connect"
     parent_id: UUID | None = None
@@ -50,8 +55,8 @@ class Order:
 async def accept_order(http: web.Request, order: Order) -> web.Response:
     """Store an order and answer as connect does. When it is answered, the request is stored durably."""
 
-    def render(request_id: UUID, counts: Counts, rows: Sequence[Row]) -> bytes:
-        return msgspec.json.encode(render_accepted(request_id, counts, list_rejections(rows), order.columns))
+    def render(request_id: UUID, tally: Tally) -> bytes:
+        return msgspec.json.encode(render_accepted(request_id, tally.counts(), tally.rejections, order.columns))
 
     made, is_replayed = await store_order(http.app[API], http[CALLER].workspace_id, order, render)
     return _answer(http, made, is_replayed)
@@ -83,43 +88,20 @@ async def store_order(api: Api, workspace_id: UUID, order: Order, render: Render
             before = await claim_key(link, order.key) if order.key is not None else None
             if before is not None:
                 return before, True
-            made, counts = await _insert(api, link, workspace_id, order, render)
+            made, tally = await _insert(api, link, workspace_id, order, render)
     except KeyBusy:
         raise key_busy() from None
     except KeyMismatch:
         raise key_mismatch() from None
-    api.metrics.rows_accepted.inc(len(order.rows))
-    await (ring_drain(api.queue, made.request_id) if counts.pending else ring_report(api.queue, made.request_id))
+    api.metrics.rows_accepted.inc(order.count)
+    ring = ring_drain if tally.counts().pending else ring_report
+    await ring(api.queue, made.request_id)
     return made, False
 
 
 def _turn(api: Api, order: Order) -> contextlib.AbstractAsyncContextManager[object]:
     """Return what an order of many rows waits for: such take seconds, and must not hold all connections at once."""
-    return api.storing_many if len(order.rows) > MANY_ROWS else contextlib.nullcontext()
-
-
-def refuse_invalid(options: Options, rows: Sequence[Row]) -> None:
-    """Refuse the whole request where it is strict and a row is invalid.
-
-    Raises:
-        Problem: naming the first rows and fields (422).
-    """
-    errors = [error for row in rows for error in row.errors] if options.is_strict else []
-    if errors:
-        count = len({error.row for error in errors})
-        words = f"{count} of {len(rows)} rows are invalid, and the call says strict=true. Nothing was kept."
-        raise Problem(422, "invalid-rows", words, faults=faults_of(errors[:REJECTIONS_SHOWN]))
-
-
-def list_rejections(rows: Sequence[Row]) -> list[RowError]:
-    """Return why rows will not be checked, in row order."""
-    found: list[RowError] = []
-    for row in rows:
-        found += row.errors
-        if row.duplicate_of and not row.errors:
-            words = f"Row {row.duplicate_of} has the same mailbox; that one is checked."
-            found.append(RowError(row.row, "smtpEmailAddress", "duplicate", words))
-    return found
+    return api.storing_many if order.count > MANY_ROWS else contextlib.nullcontext()
 
 
 def _answer(http: web.Request, made: Remembered, is_replayed: bool) -> web.Response:
@@ -127,28 +109,40 @@ def _answer(http: web.Request, made: Remembered, is_replayed: bool) -> web.Respo
     return json_answer(msgspec.Raw(made.answer), headers=headers)
 
 
-async def _insert(api: Api, link: Any, workspace_id: UUID, order: Order, render: Render) -> tuple[Remembered, Counts]:
-    await _refuse_overload(api, link, workspace_id, len(order.rows))
-    rows = await judge_existing(link, workspace_id, order.options.on_existing, order.rows)
-    refuse_invalid(order.options, rows)
+async def _insert(api: Api, link: Any, workspace_id: UUID, order: Order, render: Render) -> tuple[Remembered, Tally]:
+    await _refuse_overload(api, link, workspace_id, order.count)
     request_id, data_key = new_id(), new_data_key()
-    counts = await insert_request(
+    tally = await insert_request(
         link,
         request_id,
         workspace_id,
         order.options,
-        rows,
+        order.slices,
         order.columns,
+        count=order.count,
         data_key=data_key,
         wrapped_key=api.keyring.wrap(data_key),
         retention=timedelta(days=api.settings.retention_days),
         kind=order.kind,
         parent_id=order.parent_id,
     )
-    answer = render(request_id, counts, rows)
+    _refuse_invalid(order.options, tally)
+    answer = render(request_id, tally)
     if order.key is not None:
         await record_key(link, order.key, request_id, answer)
-    return Remembered(request_id, answer), counts
+    return Remembered(request_id, answer), tally
+
+
+def _refuse_invalid(options: Options, tally: Tally) -> None:
+    """Refuse the whole request where it is strict and a row is invalid.
+
+    Raises:
+        Problem: naming the first rows and fields (422).
+    """
+    counts = tally.counts()
+    if options.is_strict and counts.invalid:
+        words = f"{counts.invalid} of {counts.total} rows are invalid, and the call says strict=true. Nothing was kept."
+        raise Problem(422, "invalid-rows", words, faults=faults_of(tally.errors[:REJECTIONS_SHOWN]))
 
 
 async def _refuse_overload(api: Api, link: Any, workspace_id: UUID, count: int) -> None:

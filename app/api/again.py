@@ -15,7 +15,7 @@ from app.api.idempotency import read_idempotency_key
 from app.api.parameters import read_id, read_query
 from app.api.problem import Fault, Problem, faults_of
 from app.api.requests import find_request
-from app.intake.body import list_columns, mark_duplicates
+from app.intake.body import cut_rows, list_columns, mark_duplicates
 from app.intake.fields import quote
 from app.intake.mend import lacks_secret, mend_row
 from app.intake.row import broken_row
@@ -56,7 +56,8 @@ async def retry(http: web.Request) -> web.Response:
     rows = mark_duplicates(mend_row(row, given.get(row.row, {})) for row in failed)
     _refuse_without_secrets(rows)
     options = Options(Save(request.save), OnExisting.UPDATE, request.auto_correct, name=request.name)
-    order = Order(options, rows, _columns(request, rows), key, kind=kind, parent_id=request.id)
+    columns = _columns(request, rows)
+    order = Order(options, cut_rows(rows), len(rows), columns, key, kind=kind, parent_id=request.id)
     return await accept_order(http, order)
 
 
@@ -79,7 +80,7 @@ async def reconnect(http: web.Request) -> web.Response:
     found = await list_accounts_to_check(api.db, workspace_id, [one for one in ids if one is not None], opener)
     asked = enumerate(zip(texts, ids, strict=True), 1)
     rows = mark_duplicates(_as_row(number, text, one, found) for number, (text, one) in asked)
-    return await accept_order(http, Order(Options(), rows, [], key, kind="reconnect"))
+    return await accept_order(http, Order(Options(), cut_rows(rows), len(rows), [], key, kind="reconnect"))
 
 
 def _as_row(number: int, text: str, account_id: UUID | None, found: Mapping[UUID, Row]) -> Row:

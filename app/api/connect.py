@@ -1,8 +1,6 @@
 """I/O: POST a connect request: its body to rows, its rows to a request; place 2 on the line."""
 
 import asyncio
-import contextlib
-import gc
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -27,53 +25,40 @@ async def connect(http: web.Request) -> web.Response:
     options = read_options(read_query(http.query, CONNECT_NAMES))
     body = await read_body(http, settings.max_body_bytes)
     key = read_idempotency_key(http, body)
-    with _without_tidying():
-        rows, columns = await _read_rows(http.content_type, body, settings.max_rows)
-        del body
-        return await accept_order(http, Order(options, rows, columns, key))
+    entries = await _split_in_turns(http.content_type, body)
+    del body
+    if len(entries) > settings.max_rows:
+        words = f"{len(entries)} rows are more than the {settings.max_rows} that one request may hold."
+        raise Problem(413, "too-many-rows", f"{words} Send several requests.", extra={"limit": settings.max_rows})
+    columns: dict[str, None] = {}
+    return await accept_order(http, Order(options, _read_rows(entries, columns), len(entries), columns, key))
 
 
-async def _read_rows(kind: str, body: bytes, most: int) -> tuple[list[Row], list[str]]:
-    """Return the rows of a body and its unknown columns."""
+def _read_rows(entries: Sequence[Any], columns: dict[str, None]) -> Iterator[list[Row]]:
+    """Yield rows, duplicates marked, and note their unknown columns."""
+    first: dict[str, int] = {}
+    for part in read_entries(entries):
+        rows = mark_duplicates(part, first)
+        columns |= dict.fromkeys(list_columns(rows))
+        yield rows
+
+
+async def _split_in_turns(kind: str, body: bytes) -> list[Any]:
+    """Return the entries of a body, unread; others have their turn in between."""
+    entries: list[Any] = []
     try:
-        entries = _split(kind, body)
+        for part in _split(kind, body):
+            entries += part
+            await asyncio.sleep(0)
     except BodyError as error:
         raise Problem(400, "body", str(error)) from None
-    if len(entries) > most:
-        words = f"{len(entries)} rows are more than the {most} that one request may hold. Send several requests."
-        raise Problem(413, "too-many-rows", words, extra={"limit": most})
-    return await _in_turns(read_entries(entries))
+    return entries
 
 
-def _split(kind: str, body: bytes) -> Sequence[Any]:
+def _split(kind: str, body: bytes) -> Iterator[Sequence[Any]]:
     if kind == JSON:
         return split_json_array(body)
     if kind == NDJSON:
         return split_ndjson(body)
     words = f"Content-Type {kind} is not served here: send {JSON} (an array) or {NDJSON} (one account a line)."
     raise Problem(415, "content-type", words)
-
-
-async def _in_turns(slices: Iterator[list[Row]]) -> tuple[list[Row], list[str]]:
-    """Read slice by slice, and let others have their turn between."""
-    rows: list[Row] = []
-    columns: dict[str, None] = {}
-    seen: dict[str, int] = {}
-    for part in slices:
-        marked = mark_duplicates(part, seen)
-        rows += marked
-        columns |= dict.fromkeys(list_columns(marked))
-        await asyncio.sleep(0)
-    return rows, list(columns)
-
-
-@contextlib.contextmanager
-def _without_tidying() -> Iterator[None]:
-    """Keep the garbage collector still: to look through 100,000 rows, none of which is garbage, stalls the loop."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -37,7 +37,7 @@ async def connect_one(http: web.Request) -> web.Response:
         faults = [Fault(error.field, error.code, error.message) for error in row.errors]
         raise Problem(422, "invalid-rows", words, faults=faults)
     workspace_id = http[CALLER].workspace_id
-    order = Order(options, [row], list(row.extra), read_idempotency_key(http, body), kind="single")
+    order = Order(options, [[row]], 1, list(row.extra), read_idempotency_key(http, body), kind="single")
     made, is_replayed = await store_order(api, workspace_id, order, lambda *_: b"")
     request_id = made.request_id
     headers = {**locate_status(http, request_id), **(REPLAYED if is_replayed else {})}

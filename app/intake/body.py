@@ -3,6 +3,7 @@
 [{"smtpEmailAddress": "sales@example.com", "smtpPassword": "…"}, …]
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -13,9 +14,13 @@ from app.intake.address import login_key
 from app.intake.row import not_an_object, read_row
 from app.model import Row, RowError
 
-SLICE_ROWS: Final = 200
+SLICE_ROWS: Final = 100
+STEP_BYTES: Final = 1024 * 1024
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 """Some editors and shells put it before UTF-8; it says nothing there."""
+
+_BETWEEN: Final = re.compile(rb"(?<=\})[ \t\r\n]*,(?=[ \t\r\n]*\{)")
+"""What stands between two entries. It may stand in a text or a list too."""
 
 _ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENTRY: Final = msgspec.json.Decoder()
@@ -25,29 +30,45 @@ class BodyError(Exception):
     """The body as a whole cannot be read. The text says why, for the person who sent it."""
 
 
-def split_json_array(body: bytes) -> list[msgspec.Raw]:
-    """Split a JSON array into its entries without reading them.
+def split_json_array(body: bytes, step_bytes: int = STEP_BYTES) -> Iterator[list[msgspec.Raw]]:
+    """Split a JSON array into its entries without reading them, some `step_bytes` at a time.
 
     Raises:
         BodyError: not JSON, not an array, or an empty one.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
-    if not body.strip():
+    if not body or body.isspace():
         raise BodyError("The body is empty: send a JSON array of accounts.")
+    start = 0
+    while (between := _BETWEEN.search(body, start + step_bytes)) is not None:
+        try:
+            # What is an array as far as here, once it is closed, is one entry after the other: none is cut in two.
+            part = _ENTRIES.decode(b"".join((b"[" if start else b"", memoryview(body)[start : between.start()], b"]")))
+        except (msgspec.DecodeError, RecursionError):
+            break
+        yield part
+        start = between.end()
     try:
-        entries = _ENTRIES.decode(body)
+        rest = _ENTRIES.decode(b"".join((b"[", memoryview(body)[start:])) if start else body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        rest = _split_whole(body)  # whose words name the place in all of it
+    if not rest and not start:
+        raise BodyError("The array is empty: send at least one account.")
+    yield rest
+
+
+def _split_whole(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _ENTRIES.decode(body)
     except msgspec.ValidationError:
         raise BodyError("The body must be a JSON array of accounts, as in [{…}, {…}].") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BodyError(f"The body is not JSON: {_where(error)}.") from None
     except RecursionError:
         raise BodyError("The body is nested too deeply.") from None
-    if not entries:
-        raise BodyError("The array is empty: send at least one account.")
-    return entries
 
 
-def split_ndjson(body: bytes) -> list[bytes]:
+def split_ndjson(body: bytes) -> Iterator[list[bytes]]:
     """Split newline-delimited JSON into its lines; blank ones do not count.
 
     Raises:
@@ -56,7 +77,7 @@ def split_ndjson(body: bytes) -> list[bytes]:
     lines = [line for line in body.removeprefix(BYTE_ORDER_MARK).split(b"\n") if line.strip()]
     if not lines:
         raise BodyError("The body is empty: send one account a line.")
-    return lines
+    yield lines
 
 
 def read_entries(entries: Sequence[msgspec.Raw | bytes]) -> Iterator[list[Row]]:
@@ -71,6 +92,12 @@ def read_records(records: Sequence[dict[str, object]]) -> Iterator[list[Row]]:
     for start in range(0, len(records), SLICE_ROWS):
         part = records[start : start + SLICE_ROWS]
         yield [read_row(record, number) for number, record in enumerate(part, start + 1)]
+
+
+def cut_rows(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Yield rows that are read already in slices."""
+    for start in range(0, len(rows), SLICE_ROWS):
+        yield rows[start : start + SLICE_ROWS]
 
 
 def mark_duplicates(rows: Iterable[Row], first: dict[str, int] | None = None) -> list[Row]:

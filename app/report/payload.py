@@ -1,5 +1,6 @@
 """Pure: the JSON bodies of the API's answers, in camelCase (CONTRACT sections 2 and 3)."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -29,11 +30,12 @@ STAGE_WORDS: Final[Mapping[Stage, str]] = {
 
 
 def render_accepted(
-    request_id: object, counts: Counts, errors: Iterable[RowError], columns: Sequence[str], status: str = "queued"
+    request_id: object, counts: Counts, errors: Iterable[RowError], columns: Iterable[str], status: str = "queued"
 ) -> Json:
     """Return the answer to connect, reconnect and retry. The sentence is the one Saleshandy's API gives."""
     rejections = [
-        {"row": error.row, "field": error.field, "code": error.code, "message": error.message} for error in errors
+        {"row": error.row, "field": error.field, "code": error.code, "message": error.message}
+        for error in itertools.islice(errors, REJECTIONS_SHOWN)
     ]
     message = (
         "The email accounts connection process has been initiated successfully. Please wait while we connect your "
@@ -46,7 +48,7 @@ def render_accepted(
         "accepted": counts.total - counts.invalid - counts.duplicate,
         "invalid": counts.invalid,
         "duplicate": counts.duplicate,
-        "rejections": rejections[:REJECTIONS_SHOWN],
+        "rejections": rejections,
         "ignoredColumns": list(columns),
     }
     return {"message": message, "payload": payload}

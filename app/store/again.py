@@ -9,7 +9,8 @@ from uuid import UUID
 from app.model import Encryption, Row, Secrets, Side, Source
 from app.seal import Sealer, SealError, account_binding, row_binding
 from app.store.db import Database, bind
-from app.store.requests import SLICE_ROWS, cancel_request
+from app.store.incoming import BLOCK_ROWS
+from app.store.requests import cancel_request
 
 _LIST_ACCOUNTS_TO_CHECK: Final = bind("list_accounts_to_check")
 _LIST_CANCELLED_REQUESTS: Final = bind("list_cancelled_requests")
@@ -35,7 +36,7 @@ async def list_failed_rows(db: Database, request_id: UUID, opener: Sealer | None
             extra=record["extra"],
         )
         found.append(row)
-        if not len(found) % SLICE_ROWS:
+        if not len(found) % BLOCK_ROWS:
             await asyncio.sleep(0)  # opening takes the processor's time: others have their turn between
     return found
 

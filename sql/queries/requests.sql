@@ -53,12 +53,11 @@ SELECT id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct,
 FROM requests WHERE id = $1;
 
 -- name: insert_request :exec
--- A request; its rows follow by COPY in the same transaction.
--- params: id uuid, workspace_id uuid, kind text, parent_id uuid, name text, save text, on_existing text, auto_correct boolean, callback_url text, columns text[], data_key bytea, total integer, pending integer, invalid integer, duplicate integer, skipped integer, retention interval
+-- A request whose rows are all to be checked, as far as is known; they follow by COPY in the same transaction.
+-- params: id uuid, workspace_id uuid, kind text, parent_id uuid, name text, save text, on_existing text, auto_correct boolean, callback_url text, data_key bytea, total integer, retention interval
 INSERT INTO requests (id, workspace_id, kind, parent_id, name, save, on_existing, auto_correct, callback_url, columns,
-    data_key, total_count, pending_count, invalid_count, duplicate_count, skipped_count, expires_at, state, closed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, now() + $17,
-    CASE WHEN $13 = 0 THEN 'reporting' ELSE 'queued' END, CASE WHEN $13 = 0 THEN now() END);
+    data_key, total_count, pending_count, expires_at, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $11, $11, now() + $12, 'queued');
 
 -- name: list_cancelled_requests :many
 -- Cancelled requests of which rows are left that came back since: from a dead worker, or to be tried later.
@@ -185,6 +184,14 @@ UPDATE requests SET data_key = NULL WHERE data_key IS NOT NULL AND closed_at < n
 UPDATE requests SET state = 'reporting', finished_at = NULL, version = version + 1,
     report_path = NULL, report_sha256 = NULL, report_row_count = NULL
 WHERE id = $1 AND state = 'done';
+
+-- name: settle_request :exec
+-- All rows of a request are in: what it is now known to hold, in the transaction that inserted it.
+-- params: id uuid, columns text[], pending integer, invalid integer, duplicate integer, skipped integer
+UPDATE requests SET columns = $2, data_key = CASE WHEN $3 > 0 THEN data_key END,
+    pending_count = $3, invalid_count = $4, duplicate_count = $5, skipped_count = $6,
+    state = CASE WHEN $3 = 0 THEN 'reporting' ELSE 'queued' END, closed_at = CASE WHEN $3 = 0 THEN now() END
+WHERE id = $1;
 
 -- name: sum_queued_rows :one
 -- How many rows of a workspace wait for their end.

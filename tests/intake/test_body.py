@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.intake.body import (
     SLICE_ROWS,
+    STEP_BYTES,
     BodyError,
     list_columns,
     mark_duplicates,
@@ -22,12 +23,20 @@ from app.model import Row
 GOOD = {"smtpEmailAddress": "sales@gmail.com", "smtpPassword": "hunter2"}
 
 
+def entries_of(body: bytes, step_bytes: int = STEP_BYTES) -> list[msgspec.Raw]:
+    return [entry for part in split_json_array(body, step_bytes) for entry in part]
+
+
 def rows_of(body: bytes) -> list[Row]:
-    return [row for part in read_entries(split_json_array(body)) for row in part]
+    return [row for part in read_entries(entries_of(body)) for row in part]
+
+
+def lines_of(body: bytes) -> list[bytes]:
+    return [line for part in split_ndjson(body) for line in part]
 
 
 def rows_of_lines(body: bytes) -> list[Row]:
-    return [row for part in read_entries(split_ndjson(body)) for row in part]
+    return [row for part in read_entries(lines_of(body)) for row in part]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,41 @@ def test_a_body_that_is_no_array_is_refused_with_a_reason(body: bytes, words: st
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("comma", [",", " ,\r\n\t"])
+def test_a_long_array_is_split_step_by_step(comma: str) -> None:
+    entries = [json.dumps({**GOOD, "externalId": str(number)}) for number in range(100)]
+    parts = list(split_json_array(f" [ {comma.join(entries)} ] ".encode(), 1000))
+    assert len(parts) > 5
+    assert [bytes(entry).decode() for part in parts for entry in part] == entries
+
+
+_WALLS = st.sampled_from(["},{", '"},{"', "} , {", "\\", "[{}", "é"])
+_ENTRY = st.recursive(
+    st.one_of(st.none(), st.integers(), _WALLS),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_WALLS, inner, max_size=4)),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_ENTRY, min_size=1, max_size=12), st.integers(0, 60))
+def test_no_step_ends_within_an_entry(entries: list[object], step_bytes: int) -> None:
+    found = entries_of(json.dumps(entries, ensure_ascii=False).encode(), step_bytes)
+    assert [json.loads(bytes(entry)) for entry in found] == entries
+
+
+@pytest.mark.parametrize("wrong", ["}", "", "{]", "]", "[{", "{} {}", "nul"])
+def test_what_breaks_an_array_late_is_told_as_if_it_were_split_at_once(wrong: str) -> None:
+    body = f"[{json.dumps(GOOD)},{json.dumps(GOOD)},{wrong},{json.dumps(GOOD)}]".encode()
+    told = []
+    for step_bytes in (10, len(body)):
+        with pytest.raises(BodyError) as caught:
+            entries_of(body, step_bytes)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert "byte" in told[0]
+
+
 def test_a_byte_order_mark_does_not_matter() -> None:
     assert rows_of(b"\xef\xbb\xbf" + json.dumps([GOOD]).encode())[0].errors == ()
     assert rows_of_lines(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())[0].errors == ()
@@ -59,7 +103,7 @@ def test_a_byte_order_mark_does_not_matter() -> None:
 
 def test_rows_come_in_slices_in_order_numbered_from_one() -> None:
     body = json.dumps([{**GOOD, "externalId": str(number)} for number in range(SLICE_ROWS * 2 + 1)]).encode()
-    slices = list(read_entries(split_json_array(body)))
+    slices = list(read_entries(entries_of(body)))
     assert [len(part) for part in slices] == [SLICE_ROWS, SLICE_ROWS, 1]
     rows = [row for part in slices for row in part]
     assert [row.row for row in rows] == list(range(1, len(rows) + 1))
@@ -119,7 +163,7 @@ def test_an_entry_that_is_not_utf_8_is_an_invalid_row() -> None:
 @pytest.mark.parametrize("body", [b"", b"\n\n", b" \r\n"])
 def test_no_lines_are_refused(body: bytes) -> None:
     with pytest.raises(BodyError, match="empty"):
-        split_ndjson(body)
+        lines_of(body)
 
 
 def test_records_of_a_sheet_become_rows_in_slices() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.checked import SideResult
+from app.intake.body import cut_rows
 from app.model import (
     Encryption,
     Fault,
@@ -24,7 +25,8 @@ from app.seal import Keyring, new_data_key
 from app.store.accounts import KeptAccount
 from app.store.checks import ClaimedRow, RowRecord, claim_rows, record_results
 from app.store.db import new_id
-from app.store.requests import RequestRecord, get_request_for_job, insert_request, judge_existing
+from app.store.incoming import insert_request
+from app.store.requests import RequestRecord, get_request_for_job
 from app.store.workspaces import Workspace
 
 BUDGET = timedelta(minutes=15)
@@ -51,8 +53,9 @@ class Space:
             request_id,
             self.id,
             options,
-            await judge_existing(self.db, self.id, options.on_existing, rows),
+            cut_rows(rows),
             ["Team"],
+            count=len(rows),
             data_key=data_key,
             wrapped_key=self.keyring.wrap(data_key),
             retention=timedelta(days=days),

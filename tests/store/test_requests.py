@@ -1,18 +1,20 @@
 """Requests: stored whole or not at all, listed newest first, watched, reported, purged."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from app.model import Counts, OnExisting, Options, RequestStatus, RowError, Save, Secrets
-from app.store.db import Conflict, NotFound, StoreError, new_id
+from app.intake.body import cut_rows
+from app.model import Counts, OnExisting, Options, RequestStatus, Row, RowError, Save, Secrets
+from app.store.db import Conflict, NotFound, StoreError, new_id, transaction
+from app.store.incoming import BLOCK_ROWS, insert_request
 from app.store.lines import BLOCK_LINES, iterate_report_lines
 from app.store.requests import (
     count_requests,
     count_rows_with_code,
     get_request,
-    insert_request,
     list_expired_requests,
     list_requests,
     list_versions,
@@ -77,6 +79,41 @@ async def test_a_request_is_stored_whole_or_not_at_all(space: Space) -> None:
     with pytest.raises(StoreError):
         await space.add([*make_rows(700), make_row(701, external_id="a\0b")])
     assert await count_requests(space.db, space.id) == 0
+
+
+async def test_nothing_stays_of_a_request_whose_rows_stop_coming(space: Space) -> None:
+    def slices() -> Iterator[list[Row]]:
+        yield make_rows(BLOCK_ROWS)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        async with transaction(space.db) as link:
+            await insert_request(
+                link, new_id(), space.id, Options(), slices(), [], count=1000, data_key=bytes(32),
+                wrapped_key=b"wrapped", retention=timedelta(days=1),
+            )  # fmt: skip
+    assert await count_requests(space.db, space.id) == 0
+
+
+async def test_where_rows_are_many_and_some_accounts_already_each_is_told_from_the_others(space: Space) -> None:
+    await space.keep("user1@example.com")
+    await space.keep(f"user{2 * BLOCK_ROWS + 2}@example.com")
+    request_id = await space.add(make_rows(2 * BLOCK_ROWS + 2), Options(on_existing=OnExisting.SKIP))
+    assert (await space.read(request_id)).counts == Counts(2 * BLOCK_ROWS + 2, pending=2 * BLOCK_ROWS, skipped=2)
+    skipped = await list_row_results(space.db, request_id, outcome="skipped")
+    assert [row.row for row in skipped] == [1, 2 * BLOCK_ROWS + 2]
+
+
+async def test_of_a_strict_request_no_more_is_stored_than_it_takes_to_refuse_it(space: Space) -> None:
+    rows = [make_row(1, errors=WRONG), *make_rows(BLOCK_ROWS)]
+    async with transaction(space.db) as link:
+        request_id = new_id()
+        tally = await insert_request(
+            link, request_id, space.id, Options(is_strict=True), cut_rows(rows), [], count=len(rows),
+            data_key=bytes(32), wrapped_key=b"wrapped", retention=timedelta(days=1),
+        )  # fmt: skip
+        assert (tally.counts().total, tally.counts().invalid, tally.errors) == (len(rows), 1, list(WRONG))
+        assert await link.fetchval("SELECT count(*) FROM request_rows WHERE request_id = $1", request_id) == 0
 
 
 async def test_many_rows_are_stored_in_slices(space: Space) -> None:
@@ -294,8 +331,8 @@ async def test_a_retry_knows_what_it_retries_and_outlives_it(space: Space) -> No
     parent = await space.add([make_row(1)])
     child = new_id()
     await insert_request(
-        space.db, child, space.id, Options(), [make_row(1)], [], data_key=bytes(32), wrapped_key=b"wrapped",
-        retention=timedelta(days=1), kind="retry", parent_id=parent,
+        space.db, child, space.id, Options(), [[make_row(1)]], [], count=1, data_key=bytes(32),
+        wrapped_key=b"wrapped", retention=timedelta(days=1), kind="retry", parent_id=parent,
     )  # fmt: skip
     assert (await space.read(child)).parent_id == parent
     await purge_request(space.db, parent)

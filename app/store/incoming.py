@@ -1,0 +1,241 @@
+"""I/O: a request and its rows, stored in one transaction; place 5 on the line.
+
+The rows come in slices, and PostgreSQL stores some while the next are read and sealed: neither waits for the other, and
+nobody holds them all at once.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from app.model import Counts, OnExisting, Options, Outcome, Row, RowError, Side
+from app.seal import Sealer, row_binding
+from app.store.db import Database, bind, transaction
+
+_INSERT_REQUEST: Final = bind("insert_request")
+_LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
+_SETTLE_REQUEST: Final = bind("settle_request")
+
+ROW_COLUMNS: Final = [
+    "request_id",
+    "row",
+    "email",
+    "external_id",
+    "provider",
+    "pace_key",
+    "state",
+    "outcome",
+    "smtp_wanted",
+    "smtp_address",
+    "smtp_username",
+    "smtp_host",
+    "smtp_port",
+    "smtp_encryption",
+    "imap_wanted",
+    "imap_address",
+    "imap_username",
+    "imap_host",
+    "imap_port",
+    "imap_encryption",
+    "sources",
+    "sealed",
+    "smtp_is_token",
+    "imap_is_token",
+    "details",
+    "extra",
+    "errors",
+    "corrections",
+    "duplicate_of",
+    "account_id",
+    "smtp_open",
+    "imap_open",
+]
+BLOCK_ROWS: Final = 500
+REJECTIONS_KEPT: Final = 100
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a request's rows. `errors` and `rejections`: the first `REJECTIONS_KEPT`, or a few more.
+
+    `rejections` tells of every row that will not be checked, `errors` of those that are wrong in themselves.
+    """
+
+    outcomes: Counter[Outcome | None] = field(default_factory=Counter)
+    errors: list[RowError] = field(default_factory=list)
+    rejections: list[RowError] = field(default_factory=list)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Count rows in."""
+        for row in rows:
+            outcome = _outcome_of(row)
+            self.outcomes[outcome] += 1
+            if outcome is Outcome.INVALID and len(self.errors) < REJECTIONS_KEPT:
+                self.errors += row.errors
+            if outcome is not None and len(self.rejections) < REJECTIONS_KEPT:
+                self.rejections += _reject(row)
+
+    def counts(self) -> Counts:
+        """Return the counts of the request, as it begins."""
+        count = self.outcomes
+        return Counts(
+            total=count.total(),
+            pending=count[None],
+            invalid=count[Outcome.INVALID],
+            duplicate=count[Outcome.DUPLICATE],
+            skipped=count[Outcome.SKIPPED],
+        )
+
+
+async def insert_request(
+    db: Database,
+    request_id: UUID,
+    workspace_id: UUID,
+    options: Options,
+    slices: Iterable[Sequence[Row]],
+    columns: Collection[str],
+    *,
+    count: int,
+    data_key: bytes,
+    wrapped_key: bytes,
+    retention: timedelta,
+    kind: str = "connect",
+    parent_id: UUID | None = None,
+) -> Tally:
+    """Store a request and its rows, all or nothing. Returns what became of them.
+
+    Rows with errors are invalid, rows with `duplicate_of` duplicates, rows whose address the workspace has already
+    skipped where the options say so; none of these keeps secrets. Where the options are strict, nothing more is stored
+    once a row is invalid: the caller is to take back the transaction. The loop has its turn after each slice.
+
+    `count`: how many rows there are in all. `columns` need be complete only when the last slice has come.
+    """
+    tally = Tally()
+    async with transaction(db) as link:
+        await _INSERT_REQUEST.run(
+            link,
+            *(request_id, workspace_id, kind, parent_id, options.name, options.save.value, options.on_existing.value),
+            *(options.auto_correct, options.callback_url, wrapped_key, count, retention),
+        )
+        async with _copying(link, request_id, Sealer(data_key)) as copy:
+            for part in slices:
+                rows = part
+                if options.on_existing is not OnExisting.UPDATE:
+                    await copy.wait()  # only then can the connection be asked something else
+                    rows = await _judge_existing(link, workspace_id, options.on_existing, part)
+                tally.add(rows)
+                if not (options.is_strict and tally.errors):
+                    await copy.add(rows)
+                await asyncio.sleep(0)
+        counts = tally.counts()
+        settled = (counts.pending, counts.invalid, counts.duplicate, counts.skipped)
+        await _SETTLE_REQUEST.run(link, request_id, list(columns), *settled)
+    return tally
+
+
+class _RowCopy:
+    """Rows on their way into PostgreSQL, in blocks: one is stored while the next is gathered."""
+
+    def __init__(self, link: Any, request_id: UUID, sealer: Sealer) -> None:
+        self._link = link
+        self._request_id = request_id
+        self._sealer = sealer
+        self._records: list[tuple[object, ...]] = []
+        self._under_way: asyncio.Future[Any] | None = None
+
+    async def add(self, rows: Iterable[Row]) -> None:
+        self._records += [_as_record(self._request_id, row, self._sealer) for row in rows]
+        if len(self._records) >= BLOCK_ROWS:
+            await self._begin()
+
+    async def wait(self) -> None:
+        """Return when the connection is free."""
+        if self._under_way is not None:
+            await self._under_way
+            self._under_way = None
+
+    async def end(self) -> None:
+        """Store what is left."""
+        await self._begin()
+        await self.wait()
+
+    async def stop(self) -> None:
+        """Leave off, whatever is under way."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.gather(self._under_way, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        records, self._records = self._records, []
+        await self.wait()
+        copying = self._link.copy_records_to_table("request_rows", records=records, columns=ROW_COLUMNS)
+        self._under_way = asyncio.ensure_future(copying)
+
+
+@contextlib.asynccontextmanager
+async def _copying(link: Any, request_id: UUID, sealer: Sealer) -> AsyncIterator[_RowCopy]:
+    copy = _RowCopy(link, request_id, sealer)
+    try:
+        yield copy
+        await copy.end()
+    finally:
+        await copy.stop()
+
+
+async def _judge_existing(link: Any, workspace_id: UUID, on_existing: OnExisting, rows: Sequence[Row]) -> Sequence[Row]:
+    """Mark rows whose address the workspace has already, where that matters."""
+    emails = [row.email for row in rows if not row.errors]
+    known = {record["email"]: record["id"] for record in await _LIST_KNOWN_EMAILS.many(link, workspace_id, emails)}
+    words = "This address is an account already, and the request said onExisting=fail."
+    judged = []
+    for row in rows:
+        one = row
+        if row.email in known and not row.errors and not row.duplicate_of:
+            is_refused = on_existing is OnExisting.FAIL
+            errors = (RowError(row.row, "smtpEmailAddress", "exists", words),) if is_refused else ()
+            one = replace(row, errors=errors, account_id=known[row.email])
+        judged.append(one)
+    return judged
+
+
+def _outcome_of(row: Row) -> Outcome | None:
+    """Return how a row ends before it begins; None: it is to be checked."""
+    if row.errors:
+        return Outcome.INVALID
+    if row.duplicate_of:
+        return Outcome.DUPLICATE
+    return Outcome.SKIPPED if row.account_id is not None else None
+
+
+def _reject(row: Row) -> Sequence[RowError]:
+    """Return why a row will not be checked."""
+    if row.duplicate_of and not row.errors:
+        words = f"Row {row.duplicate_of} has the same mailbox; that one is checked."
+        return [RowError(row.row, "smtpEmailAddress", "duplicate", words)]
+    return row.errors
+
+
+def _as_record(request_id: UUID, row: Row, sealer: Sealer) -> tuple[object, ...]:
+    outcome = _outcome_of(row)
+    sealed = sealer.seal(row.secrets, row_binding(request_id, row.row)) if outcome is None else None
+    return (
+        *(request_id, row.row, row.email, row.external_id, row.provider, row.pace_key),
+        *("queued" if outcome is None else "done", outcome),
+        *_side_columns(row.smtp),
+        *_side_columns(row.imap),
+        {"smtp": dict(row.smtp.sources), "imap": dict(row.imap.sources)},
+        *(sealed, row.secrets.smtp_is_token, row.secrets.imap_is_token, row.details, row.extra),
+        [{"field": error.field, "code": error.code, "message": error.message} for error in row.errors],
+        row.corrections,
+        *(row.duplicate_of or None, row.account_id),
+        *(row.smtp.wanted and outcome is None, row.imap.wanted and outcome is None),
+    )
+
+
+def _side_columns(side: Side) -> tuple[object, ...]:
+    return (side.wanted, side.address, side.username, side.host, side.port, side.encryption or "")
