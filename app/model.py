@@ -199,7 +199,7 @@ class Login:
     sources: Mapping[str, Source] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Secrets:
     """The credentials of one row or account; None where a side has none of its own."""
 
@@ -209,7 +209,7 @@ class Secrets:
     imap_is_token: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Side:
     """The settings of one side of a row, before discovery. Empty host and port 0 mean: not known yet."""
 
@@ -246,7 +246,7 @@ class Correction:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One entry of a request, read and filled as far as can be without asking the network.
 

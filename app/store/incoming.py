@@ -13,48 +13,15 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from app.model import Counts, OnExisting, Options, Outcome, Row, RowError, Side
-from app.seal import Sealer, row_binding
+from app.model import Counts, OnExisting, Options, Outcome, Row, RowError
+from app.seal import Sealer
 from app.store.db import Database, bind, transaction
+from app.store.packing import COLUMNS, Packer, outcome_of, pack_rows
 
 _INSERT_REQUEST: Final = bind("insert_request")
 _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _SETTLE_REQUEST: Final = bind("settle_request")
 
-ROW_COLUMNS: Final = [
-    "request_id",
-    "row",
-    "email",
-    "external_id",
-    "provider",
-    "pace_key",
-    "state",
-    "outcome",
-    "smtp_wanted",
-    "smtp_address",
-    "smtp_username",
-    "smtp_host",
-    "smtp_port",
-    "smtp_encryption",
-    "imap_wanted",
-    "imap_address",
-    "imap_username",
-    "imap_host",
-    "imap_port",
-    "imap_encryption",
-    "sources",
-    "sealed",
-    "smtp_is_token",
-    "imap_is_token",
-    "details",
-    "extra",
-    "errors",
-    "corrections",
-    "duplicate_of",
-    "account_id",
-    "smtp_open",
-    "imap_open",
-]
 BLOCK_ROWS: Final = 500
 REJECTIONS_KEPT: Final = 100
 
@@ -73,7 +40,7 @@ class Tally:
     def add(self, rows: Iterable[Row]) -> None:
         """Count rows in."""
         for row in rows:
-            outcome = _outcome_of(row)
+            outcome = outcome_of(row)
             self.outcomes[outcome] += 1
             if outcome is Outcome.INVALID and len(self.errors) < REJECTIONS_KEPT:
                 self.errors += row.errors
@@ -122,7 +89,7 @@ async def insert_request(
             *(request_id, workspace_id, kind, parent_id, options.name, options.save.value, options.on_existing.value),
             *(options.auto_correct, options.callback_url, wrapped_key, count, retention),
         )
-        async with _copying(link, request_id, Sealer(data_key)) as copy:
+        async with _copying(link, Packer(request_id, Sealer(data_key))) as copy:
             for part in slices:
                 rows = part
                 if options.on_existing is not OnExisting.UPDATE:
@@ -141,16 +108,15 @@ async def insert_request(
 class _RowCopy:
     """Rows on their way into PostgreSQL, in blocks: one is stored while the next is gathered."""
 
-    def __init__(self, link: Any, request_id: UUID, sealer: Sealer) -> None:
+    def __init__(self, link: Any, packer: Packer) -> None:
         self._link = link
-        self._request_id = request_id
-        self._sealer = sealer
-        self._records: list[tuple[object, ...]] = []
+        self._packer = packer
+        self._packed: list[bytes] = []
         self._under_way: asyncio.Future[Any] | None = None
 
     async def add(self, rows: Iterable[Row]) -> None:
-        self._records += [_as_record(self._request_id, row, self._sealer) for row in rows]
-        if len(self._records) >= BLOCK_ROWS:
+        self._packed += map(self._packer.pack, rows)
+        if len(self._packed) >= BLOCK_ROWS:
             await self._begin()
 
     async def wait(self) -> None:
@@ -171,15 +137,16 @@ class _RowCopy:
             await asyncio.gather(self._under_way, return_exceptions=True)
 
     async def _begin(self) -> None:
-        records, self._records = self._records, []
+        block, self._packed = pack_rows(self._packed), []
         await self.wait()
-        copying = self._link.copy_records_to_table("request_rows", records=records, columns=ROW_COLUMNS)
+        source = memoryview(block)  # bytes would be taken for a file's name
+        copying = self._link.copy_to_table("request_rows", source=source, columns=COLUMNS, format="binary")
         self._under_way = asyncio.ensure_future(copying)
 
 
 @contextlib.asynccontextmanager
-async def _copying(link: Any, request_id: UUID, sealer: Sealer) -> AsyncIterator[_RowCopy]:
-    copy = _RowCopy(link, request_id, sealer)
+async def _copying(link: Any, packer: Packer) -> AsyncIterator[_RowCopy]:
+    copy = _RowCopy(link, packer)
     try:
         yield copy
         await copy.end()
@@ -203,39 +170,9 @@ async def _judge_existing(link: Any, workspace_id: UUID, on_existing: OnExisting
     return judged
 
 
-def _outcome_of(row: Row) -> Outcome | None:
-    """Return how a row ends before it begins; None: it is to be checked."""
-    if row.errors:
-        return Outcome.INVALID
-    if row.duplicate_of:
-        return Outcome.DUPLICATE
-    return Outcome.SKIPPED if row.account_id is not None else None
-
-
 def _reject(row: Row) -> Sequence[RowError]:
     """Return why a row will not be checked."""
     if row.duplicate_of and not row.errors:
         words = f"Row {row.duplicate_of} has the same mailbox; that one is checked."
         return [RowError(row.row, "smtpEmailAddress", "duplicate", words)]
     return row.errors
-
-
-def _as_record(request_id: UUID, row: Row, sealer: Sealer) -> tuple[object, ...]:
-    outcome = _outcome_of(row)
-    sealed = sealer.seal(row.secrets, row_binding(request_id, row.row)) if outcome is None else None
-    return (
-        *(request_id, row.row, row.email, row.external_id, row.provider, row.pace_key),
-        *("queued" if outcome is None else "done", outcome),
-        *_side_columns(row.smtp),
-        *_side_columns(row.imap),
-        {"smtp": dict(row.smtp.sources), "imap": dict(row.imap.sources)},
-        *(sealed, row.secrets.smtp_is_token, row.secrets.imap_is_token, row.details, row.extra),
-        [{"field": error.field, "code": error.code, "message": error.message} for error in row.errors],
-        row.corrections,
-        *(row.duplicate_of or None, row.account_id),
-        *(row.smtp.wanted and outcome is None, row.imap.wanted and outcome is None),
-    )
-
-
-def _side_columns(side: Side) -> tuple[object, ...]:
-    return (side.wanted, side.address, side.username, side.host, side.port, side.encryption or "")
