@@ -14,7 +14,7 @@ from app.intake.address import login_key
 from app.intake.row import not_an_object, read_row
 from app.model import Row, RowError
 
-SLICE_ROWS: Final = 100
+SLICE_ROWS: Final = 50
 STEP_BYTES: Final = 1024 * 1024
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 """Some editors and shells put it before UTF-8; it says nothing there."""
