@@ -24,7 +24,7 @@ async def connect(http: web.Request) -> web.Response:
     settings = http.app[API].settings
     options = read_options(read_query(http.query, CONNECT_NAMES))
     body = await read_body(http, settings.max_body_bytes)
-    key = read_idempotency_key(http, body)
+    key = await asyncio.to_thread(read_idempotency_key, http, body)  # it hashes the body: 60 MB take a while
     entries = await _split_in_turns(http.content_type, body)
     del body
     if len(entries) > settings.max_rows:
