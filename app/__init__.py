@@ -4,7 +4,7 @@
  2. api/connect.py          POST a connect request
  3. intake/body.py          text to rows and row errors             (pure)
  4. intake/presets.py       domain to servers to try                (pure)
- 5. store/requests.py       one transaction: request, rows, sealed credentials
+ 5. store/incoming.py       one transaction: request, rows, sealed credentials
  6. enqueue.py              ring the bell: the request's id
  7. jobs/drain_request.py   claim rows, keep the window full
  8. login/check.py          resolve, connect, tls, greet, auth, select

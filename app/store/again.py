@@ -9,13 +9,14 @@ from uuid import UUID
 from app.model import Encryption, Row, Secrets, Side, Source
 from app.seal import Sealer, SealError, account_binding, row_binding
 from app.store.db import Database, bind
-from app.store.incoming import BLOCK_ROWS
 from app.store.requests import cancel_request
 
 _LIST_ACCOUNTS_TO_CHECK: Final = bind("list_accounts_to_check")
 _LIST_CANCELLED_REQUESTS: Final = bind("list_cancelled_requests")
 _LIST_FAILED_ROWS: Final = bind("list_failed_rows")
 _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
+
+TURN_ROWS: Final = 500
 
 
 async def list_failed_rows(db: Database, request_id: UUID, opener: Sealer | None) -> list[Row]:
@@ -36,7 +37,7 @@ async def list_failed_rows(db: Database, request_id: UUID, opener: Sealer | None
             extra=record["extra"],
         )
         found.append(row)
-        if not len(found) % BLOCK_ROWS:
+        if not len(found) % TURN_ROWS:
             await asyncio.sleep(0)  # opening takes the processor's time: others have their turn between
     return found
 

@@ -22,7 +22,7 @@ _INSERT_REQUEST: Final = bind("insert_request")
 _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _SETTLE_REQUEST: Final = bind("settle_request")
 
-BLOCK_ROWS: Final = 500
+BLOCK_ROWS: Final = 1000
 REJECTIONS_KEPT: Final = 100
 
 
