@@ -24,6 +24,7 @@ _BETWEEN: Final = re.compile(rb"(?<=\})[ \t\r\n]*,(?=[ \t\r\n]*\{)")
 
 _ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENTRY: Final = msgspec.json.Decoder()
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class BodyError(Exception):
@@ -44,13 +45,13 @@ def split_json_array(body: bytes, step_bytes: int = STEP_BYTES) -> Iterator[list
         try:
             # What is an array as far as here, once it is closed, is one entry after the other: none is cut in two.
             part = _ENTRIES.decode(b"".join((b"[" if start else b"", memoryview(body)[start : between.start()], b"]")))
-        except (msgspec.DecodeError, RecursionError):
+        except _UNREADABLE:
             break
         yield part
         start = between.end()
     try:
         rest = _ENTRIES.decode(b"".join((b"[", memoryview(body)[start:])) if start else body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         rest = _split_whole(body)  # whose words name the place in all of it
     if not rest and not start:
         raise BodyError("The array is empty: send at least one account.")
@@ -121,7 +122,7 @@ def list_columns(rows: Iterable[Row]) -> list[str]:
 def _read_entry(entry: msgspec.Raw | bytes, number: int) -> Row:
     try:
         values = _ENTRY.decode(entry)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         row = not_an_object(number, "text that is no JSON")
         words = f"Row {number} is not JSON: {_where(error)}."
         return replace(row, errors=(RowError(number, "", "type", words),))
