@@ -77,8 +77,8 @@ async def insert_request(
     """Store a request and its rows, all or nothing. Returns what became of them.
 
     Rows with errors are invalid, rows with `duplicate_of` duplicates, rows whose address the workspace has already
-    skipped where the options say so; none of these keeps secrets. Where the options are strict, nothing more is stored
-    once a row is invalid: the caller is to take back the transaction. The loop has its turn after each slice.
+    skipped where the options say so; none of these keeps secrets. Whether strict options refuse them is for the caller,
+    who takes back the transaction then. The loop has its turn after each slice.
 
     `count`: how many rows there are in all. `columns` need be complete only when the last slice has come.
     """
@@ -96,8 +96,7 @@ async def insert_request(
                     await copy.wait()  # only then can the connection be asked something else
                     rows = await _judge_existing(link, workspace_id, options.on_existing, part)
                 tally.add(rows)
-                if not (options.is_strict and tally.errors):
-                    await copy.add(rows)
+                await copy.add(rows)
                 await asyncio.sleep(0)
         counts = tally.counts()
         settled = (counts.pending, counts.invalid, counts.duplicate, counts.skipped)

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 
-from app.intake.body import cut_rows
 from app.model import Counts, OnExisting, Options, RequestStatus, Row, RowError, Save, Secrets
 from app.store.db import Conflict, NotFound, StoreError, new_id, transaction
 from app.store.incoming import BLOCK_ROWS, insert_request
@@ -102,18 +101,6 @@ async def test_where_rows_are_many_and_some_accounts_already_each_is_told_from_t
     assert (await space.read(request_id)).counts == Counts(2 * BLOCK_ROWS + 2, pending=2 * BLOCK_ROWS, skipped=2)
     skipped = await list_row_results(space.db, request_id, outcome="skipped")
     assert [row.row for row in skipped] == [1, 2 * BLOCK_ROWS + 2]
-
-
-async def test_of_a_strict_request_no_more_is_stored_than_it_takes_to_refuse_it(space: Space) -> None:
-    rows = [make_row(1, errors=WRONG), *make_rows(BLOCK_ROWS)]
-    async with transaction(space.db) as link:
-        request_id = new_id()
-        tally = await insert_request(
-            link, request_id, space.id, Options(is_strict=True), cut_rows(rows), [], count=len(rows),
-            data_key=bytes(32), wrapped_key=b"wrapped", retention=timedelta(days=1),
-        )  # fmt: skip
-        assert (tally.counts().total, tally.counts().invalid, tally.errors) == (len(rows), 1, list(WRONG))
-        assert await link.fetchval("SELECT count(*) FROM request_rows WHERE request_id = $1", request_id) == 0
 
 
 async def test_many_rows_are_stored_in_slices(space: Space) -> None:
