@@ -249,6 +249,10 @@ class Correction:
     reason: str
 
 
+REJECTIONS_SHOWN: Final = 100
+"""How many of a call's rows, or of its faults, an answer names."""
+
+
 @dataclass(slots=True)
 class Row:
     """One entry of a request, read and filled as far as can be without asking the network.

@@ -15,8 +15,8 @@ from app.api.context import API, CALLER, Api, locate_status
 from app.api.idempotency import REPLAYED, key_busy, key_mismatch
 from app.api.problem import Problem, faults_of
 from app.enqueue import ring_drain, ring_report
-from app.model import Options, Row
-from app.report.payload import REJECTIONS_SHOWN, render_accepted
+from app.model import REJECTIONS_SHOWN, Options, Row
+from app.report.payload import render_accepted
 from app.seal import new_data_key
 from app.store.db import new_id, transaction
 from app.store.idempotency import (

@@ -19,8 +19,7 @@ from app.intake.body import cut_rows, list_columns, mark_duplicates
 from app.intake.fields import quote
 from app.intake.mend import lacks_secret, mend_row
 from app.intake.row import broken_row
-from app.model import OnExisting, Options, Row, Save
-from app.report.payload import REJECTIONS_SHOWN
+from app.model import REJECTIONS_SHOWN, OnExisting, Options, Row, Save
 from app.seal import Sealer, SealError
 from app.store.again import list_accounts_to_check, list_failed_rows, renew_rows
 from app.store.requests import RequestRecord

@@ -34,6 +34,8 @@ class BodyError(Exception):
 def split_json_array(body: bytes, step_bytes: int = STEP_BYTES) -> Iterator[list[msgspec.Raw]]:
     """Split a JSON array into its entries without reading them, some `step_bytes` at a time.
 
+    An array whose entries hold lists of objects may come in larger parts.
+
     Raises:
         BodyError: not JSON, not an array, or an empty one.
     """

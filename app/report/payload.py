@@ -1,6 +1,5 @@
 """Pure: the JSON bodies of the API's answers, in camelCase (CONTRACT sections 2 and 3)."""
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,14 +7,13 @@ from typing import Final
 
 from app.checked import SideResult
 from app.codes import FACTS, Code
-from app.model import Correction, Counts, Encryption, Outcome, Protocol, RowError, SideStatus, Stage
+from app.model import REJECTIONS_SHOWN, Correction, Counts, Encryption, Outcome, Protocol, RowError, SideStatus, Stage
 from app.report.cell import render_time
 from app.report.record import ReportRequest, ReportRow
 from app.report.rows import list_corrections_of
 
 Json = dict[str, object]
 
-REJECTIONS_SHOWN: Final = 100
 STATUS_PATH: Final = "/v1/email-accounts/connect/status/"
 
 REPORT_PROBLEM: Final = (
@@ -34,8 +32,7 @@ def render_accepted(
 ) -> Json:
     """Return the answer to connect, reconnect and retry. The sentence is the one Saleshandy's API gives."""
     rejections = [
-        {"row": error.row, "field": error.field, "code": error.code, "message": error.message}
-        for error in itertools.islice(errors, REJECTIONS_SHOWN)
+        {"row": error.row, "field": error.field, "code": error.code, "message": error.message} for error in errors
     ]
     message = (
         "The email accounts connection process has been initiated successfully. Please wait while we connect your "
@@ -48,7 +45,7 @@ def render_accepted(
         "accepted": counts.total - counts.invalid - counts.duplicate,
         "invalid": counts.invalid,
         "duplicate": counts.duplicate,
-        "rejections": rejections,
+        "rejections": rejections[:REJECTIONS_SHOWN],
         "ignoredColumns": list(columns),
     }
     return {"message": message, "payload": payload}

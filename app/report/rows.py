@@ -2,6 +2,9 @@
 
 row,externalId,emailAddress,outcome,…
 1,,sales@example.com,connected,…
+
+Most of a report is a few texts again and again, so each is made a cell once; the csv module, which looks at every
+character of every row, took half of the time of a report of 100,000 rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

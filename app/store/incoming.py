@@ -5,15 +5,14 @@ nobody holds them all at once.
 """
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
-from app.model import Counts, OnExisting, Options, Outcome, Row, RowError
+from app.model import REJECTIONS_SHOWN, Counts, OnExisting, Options, Outcome, Row, RowError
 from app.seal import Sealer
 from app.store.db import Database, bind, transaction
 from app.store.packing import COLUMNS, Packer, outcome_of, pack_rows
@@ -23,12 +22,11 @@ _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _SETTLE_REQUEST: Final = bind("settle_request")
 
 BLOCK_ROWS: Final = 1000
-REJECTIONS_KEPT: Final = 100
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a request's rows. `errors` and `rejections`: the first `REJECTIONS_KEPT`, or a few more.
+    """What became of a request's rows. `errors` and `rejections`: as many as are shown, or a few more.
 
     `rejections` tells of every row that will not be checked, `errors` of those that are wrong in themselves.
     """
@@ -42,9 +40,9 @@ class Tally:
         for row in rows:
             outcome = outcome_of(row)
             self.outcomes[outcome] += 1
-            if outcome is Outcome.INVALID and len(self.errors) < REJECTIONS_KEPT:
+            if outcome is Outcome.INVALID and len(self.errors) < REJECTIONS_SHOWN:
                 self.errors += row.errors
-            if outcome is not None and len(self.rejections) < REJECTIONS_KEPT:
+            if outcome is not None and len(self.rejections) < REJECTIONS_SHOWN:
                 self.rejections += _reject(row)
 
     def counts(self) -> Counts:
@@ -89,7 +87,7 @@ async def insert_request(
             *(request_id, workspace_id, kind, parent_id, options.name, options.save.value, options.on_existing.value),
             *(options.auto_correct, options.callback_url, wrapped_key, count, retention),
         )
-        async with _copying(link, Packer(request_id, Sealer(data_key))) as copy:
+        async with _RowCopy(link, Packer(request_id, Sealer(data_key))) as copy:
             for part in slices:
                 rows = part
                 if options.on_existing is not OnExisting.UPDATE:
@@ -105,13 +103,29 @@ async def insert_request(
 
 
 class _RowCopy:
-    """Rows on their way into PostgreSQL, in blocks: one is stored while the next is gathered."""
+    """Rows on their way into PostgreSQL, in blocks: one is stored while the next is gathered.
+
+    At its end, the last of them are stored; where something went wrong, what is under way is left off.
+    """
 
     def __init__(self, link: Any, packer: Packer) -> None:
         self._link = link
         self._packer = packer
         self._packed: list[bytes] = []
-        self._under_way: asyncio.Future[Any] | None = None
+        self._under_way: asyncio.Task[object] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                await self._begin()
+                await self.wait()
+        finally:
+            if self._under_way is not None:
+                self._under_way.cancel()
+                await asyncio.gather(self._under_way, return_exceptions=True)
 
     async def add(self, rows: Iterable[Row]) -> None:
         self._packed += map(self._packer.pack, rows)
@@ -124,33 +138,14 @@ class _RowCopy:
             await self._under_way
             self._under_way = None
 
-    async def end(self) -> None:
-        """Store what is left."""
-        await self._begin()
-        await self.wait()
-
-    async def stop(self) -> None:
-        """Leave off, whatever is under way."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.gather(self._under_way, return_exceptions=True)
-
     async def _begin(self) -> None:
+        if not self._packed:
+            return
         block, self._packed = pack_rows(self._packed), []
         await self.wait()
         source = memoryview(block)  # bytes would be taken for a file's name
         copying = self._link.copy_to_table("request_rows", source=source, columns=COLUMNS, format="binary")
-        self._under_way = asyncio.ensure_future(copying)
-
-
-@contextlib.asynccontextmanager
-async def _copying(link: Any, packer: Packer) -> AsyncIterator[_RowCopy]:
-    copy = _RowCopy(link, packer)
-    try:
-        yield copy
-        await copy.end()
-    finally:
-        await copy.stop()
+        self._under_way = asyncio.create_task(copying)
 
 
 async def _judge_existing(link: Any, workspace_id: UUID, on_existing: OnExisting, rows: Sequence[Row]) -> Sequence[Row]:

@@ -27,6 +27,7 @@ _SHARED: Final = (
     *("imap_wanted", "imap_host", "imap_port", "imap_encryption", "imap_is_token", "imap_open"),
 )
 COLUMNS: Final = (*_OWN, *_SHARED)
+"""In the order in which `Packer.pack` and `_pack_shared` write them."""
 
 _BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END: Final = b"\xff\xff"
@@ -89,7 +90,11 @@ class Packer:
         )
 
     def _share(self, row: Row, outcome: Outcome | None) -> bytes:
-        """Return the columns that rows share. Of sources intake has one object for all that are alike."""
+        """Return the columns that rows share.
+
+        Of sources intake has one object for all that are alike; rows that are checked again have their own, and gain
+        nothing here.
+        """
         smtp, imap, secrets = row.smtp, row.imap, row.secrets
         key = (
             *(outcome, row.provider, row.pace_key, secrets.smtp_is_token, secrets.imap_is_token),

@@ -7,6 +7,7 @@ import pytest
 
 from app.codes import FACTS, Code
 from app.model import (
+    REJECTIONS_SHOWN,
     Correction,
     Counts,
     Encryption,
@@ -18,7 +19,6 @@ from app.model import (
     Stage,
 )
 from app.report.payload import (
-    REJECTIONS_SHOWN,
     estimate_seconds,
     measure_progress,
     render_accepted,
