@@ -59,8 +59,13 @@ class Line:
         return self.processes[name]
 
     async def start_api(self) -> None:
-        self.start("api", "api")
-        await until(lambda: is_answering(f"{self.url}/readyz"))
+        process = self.start("api", "api")
+
+        async def is_ready() -> bool:
+            assert process.poll() is None, self.words("api")[-2000:]
+            return await is_answering(f"{self.url}/readyz")
+
+        await until(is_ready)
 
     async def start_worker(self, name: str) -> subprocess.Popen[bytes]:
         """Start a worker and wait until it says that it works."""
