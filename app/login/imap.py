@@ -203,8 +203,9 @@ class ImapSession:
         encoded = base64.b64encode(blob.encode())
         if "SASL-IR" in self._wire.offers:
             # Some offer it and ask all the same; an empty line would be taken for the password.
-            tag, answers = self._wire.new_tag(), more or (encoded,)
-            return Exchange("AUTHENTICATE", tag, mechanism, encoded.decode(), answers=answers, again=encoded)
+            tag, again = self._wire.new_tag(), encoded if more else b""
+            answers = more or (encoded,)
+            return Exchange("AUTHENTICATE", tag, mechanism, encoded.decode(), answers=answers, again=again)
         return Exchange("AUTHENTICATE", self._wire.new_tag(), mechanism, answers=[encoded, *more], due=1)
 
     def _login_command(self, username: str, secret: str) -> Exchange:

@@ -152,6 +152,16 @@ async def test_token_is_sent_again_to_a_server_that_asks_though_it_came_with_the
             assert '"status":"400"' in checked.failure.reply.text
 
 
+async def test_a_password_is_sent_again_once_to_a_server_that_keeps_asking(tools: Tools) -> None:
+    blob = encoded(f"\0info@example.com\0{PASSWORD}")
+    hello = b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n"
+    no = b"TAG NO [AUTHENTICATIONFAILED] no\r\n"
+    async with serve([hello, "AUTHENTICATE", b"+ \r\n", blob, b"+ more\r\n", "", no, "LOGOUT"]) as server:
+        await try_login(tools, IMAP, NONE, server.port)
+    assert sum(blob.encode() in line for line in server.lines) == 2
+    assert b"\r\n" in server.lines
+
+
 @pytest.mark.parametrize("offer", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER"])
 async def test_challenges_without_end_are_not_answered_for_ever(offer: str, tools: Tools) -> None:
     hello = f"250-mail\r\n250 AUTH {offer}\r\n".encode()
