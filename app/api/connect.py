@@ -17,6 +17,7 @@ from app.model import Row
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+LARGE_BYTES: Final = 1024 * 1024
 
 
 async def connect(http: web.Request) -> web.Response:
@@ -24,7 +25,10 @@ async def connect(http: web.Request) -> web.Response:
     settings = http.app[API].settings
     options = read_options(read_query(http.query, CONNECT_NAMES))
     body = await read_body(http, settings.max_body_bytes)
-    key = await asyncio.to_thread(read_idempotency_key, http, body)  # it hashes the body: 60 MB take a while
+    if len(body) > LARGE_BYTES:
+        key = await asyncio.to_thread(read_idempotency_key, http, body)  # it hashes the body: 60 MB take a while
+    else:
+        key = read_idempotency_key(http, body)
     entries = await _split_in_turns(http.content_type, body)
     del body
     if len(entries) > settings.max_rows:

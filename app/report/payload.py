@@ -27,9 +27,7 @@ STAGE_WORDS: Final[Mapping[Stage, str]] = {
 """What users call the stages, as keys of `timings` and as `stage`."""
 
 
-def render_accepted(
-    request_id: object, counts: Counts, errors: Iterable[RowError], columns: Iterable[str], status: str = "queued"
-) -> Json:
+def render_accepted(request_id: object, counts: Counts, errors: Iterable[RowError], columns: Iterable[str]) -> Json:
     """Return the answer to connect, reconnect and retry. The sentence is the one Saleshandy's API gives."""
     rejections = [
         {"row": error.row, "field": error.field, "code": error.code, "message": error.message} for error in errors
@@ -40,7 +38,7 @@ def render_accepted(
     )
     payload = {
         "requestId": str(request_id),
-        "status": status,
+        "status": "queued",
         "total": counts.total,
         "accepted": counts.total - counts.invalid - counts.duplicate,
         "invalid": counts.invalid,

@@ -6,7 +6,7 @@ nobody holds them all at once.
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Self
@@ -22,6 +22,8 @@ _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _SETTLE_REQUEST: Final = bind("settle_request")
 
 BLOCK_ROWS: Final = 1000
+JUDGED_ROWS: Final = 500
+"""For so many rows at a time it is asked which addresses are accounts already."""
 
 
 @dataclass(slots=True)
@@ -87,10 +89,11 @@ async def insert_request(
             *(request_id, workspace_id, kind, parent_id, options.name, options.save.value, options.on_existing.value),
             *(options.auto_correct, options.callback_url, wrapped_key, count, retention),
         )
+        is_judged = options.on_existing is not OnExisting.UPDATE
         async with _RowCopy(link, Packer(request_id, Sealer(data_key))) as copy:
-            for part in slices:
+            for part in _join_slices(slices, JUDGED_ROWS) if is_judged else slices:
                 rows = part
-                if options.on_existing is not OnExisting.UPDATE:
+                if is_judged:
                     await copy.wait()  # only then can the connection be asked something else
                     rows = await _judge_existing(link, workspace_id, options.on_existing, part)
                 tally.add(rows)
@@ -162,6 +165,18 @@ async def _judge_existing(link: Any, workspace_id: UUID, on_existing: OnExisting
             one = replace(row, errors=errors, account_id=known[row.email])
         judged.append(one)
     return judged
+
+
+def _join_slices(slices: Iterable[Sequence[Row]], least: int) -> Iterator[list[Row]]:
+    """Yield slices of at least so many rows, but for the last."""
+    joined: list[Row] = []
+    for part in slices:
+        joined += part
+        if len(joined) >= least:
+            yield joined
+            joined = []
+    if joined:
+        yield joined
 
 
 def _reject(row: Row) -> Sequence[RowError]:
