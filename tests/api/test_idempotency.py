@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from app.api.connect import LARGE_BYTES
 from app.api.context import Api
 from app.demo.houses import OWN, Town
 from app.store.db import transaction
@@ -38,6 +39,17 @@ async def test_the_same_key_with_another_call_is_refused(service: Service) -> No
     for body, query in ((row("b"), ""), (row("a"), "?save=none")):
         answer = await connect(service, "list-7", body, query=query)
         assert (answer.status, answer.problem) == (422, "idempotency-mismatch")
+    assert await count_requests(service) == 1
+
+
+async def test_a_large_body_is_known_again_as_a_whole(service: Service) -> None:
+    body = msgspec.json.encode([row("a")]) + b" " * LARGE_BYTES
+    headers = {"Idempotency-Key": "list-7", "Content-Type": "application/json"}
+    first, again = [await service.ask("POST", CONNECT, data=body, headers=headers) for _ in range(2)]
+    assert again.body == first.body
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = await service.ask("POST", CONNECT, data=body + b" ", headers=headers)
+    assert (other.status, other.problem) == (422, "idempotency-mismatch")
     assert await count_requests(service) == 1
 
 
