@@ -34,7 +34,8 @@ _END: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
 _LENGTH: Final = Struct("!i").pack
 _WHOLE: Final = Struct("!ii").pack
-_REMEMBERED: Final = 4096
+MOST_SHARED: Final = 4096
+"""Of a list in which every row has a server of its own, no more are kept."""
 
 Shared = tuple[bytes, Mapping[str, Source], Mapping[str, Source]]
 
@@ -60,7 +61,7 @@ class Packer:
         self._request_id = request_id
         self._sealer = sealer
         self._head = len(COLUMNS).to_bytes(2, "big") + _bytes(request_id.bytes)
-        self._shared: dict[tuple[object, ...], Shared] = {}
+        self.shared: dict[tuple[object, ...], Shared] = {}
 
     def pack(self, row: Row) -> bytes:
         outcome = outcome_of(row)
@@ -101,12 +102,12 @@ class Packer:
             *(smtp.wanted, smtp.host, smtp.port, smtp.encryption, id(smtp.sources)),
             *(imap.wanted, imap.host, imap.port, imap.encryption, id(imap.sources)),
         )
-        found = self._shared.get(key)
+        found = self.shared.get(key)
         if found is None:
-            if len(self._shared) >= _REMEMBERED:
-                self._shared.clear()
+            if len(self.shared) >= MOST_SHARED:
+                self.shared.clear()
             # Both are held on to, so that nothing else comes to have their identity.
-            found = self._shared[key] = (_pack_shared(row, outcome), smtp.sources, imap.sources)
+            found = self.shared[key] = (_pack_shared(row, outcome), smtp.sources, imap.sources)
         return found[0]
 
 

@@ -1,11 +1,14 @@
 """A report's lines say what the rows' results say: rows share what they came to, and each has its own."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 from app.model import Correction, Protocol, RowError
 from app.report.rows import render_rows
+from app.store.checks import record_results
 from app.store.lines import ReportLine, iterate_report_lines
 from app.store.rows import list_row_results
+from tests.real.line import until
 from tests.store.ledger import Space, ended, make_row, make_rows, side_result, waiting
 
 MODE = Correction("smtpEncryption", "starttls", "ssl", "Port 465 is for ssl.")
@@ -40,6 +43,27 @@ async def test_lines_say_what_the_results_say(space: Space) -> None:
     assert render_rows(lines, ("Team",)) == render_rows(results, ("Team",))
     assert lines[0].imap is lines[1].imap
     assert lines[4].smtp is None
+
+
+async def test_a_row_that_ends_while_its_line_is_read_is_told_as_it_was_or_as_it_is(space: Space) -> None:
+    request_id, worker = await space.add(make_rows(1)), uuid4()
+    (row,) = await space.claim(request_id, worker)
+
+    async def is_held() -> bool:
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'checks'::regclass"
+        return bool(await space.db.fetchval(waiting))
+
+    async with space.db.acquire() as link:
+        async with link.transaction():
+            await link.execute("LOCK TABLE checks")
+            reading = asyncio.create_task(read(space, request_id))  # it has the row, and waits for its sides
+            await until(is_held)
+            await record_results(link, worker, [ended(row)])
+        (line,) = await reading
+    assert (line.outcome, line.smtp, line.imap) == ("", None, None)
+    (line,) = await read(space, request_id)
+    assert line.outcome == "connected"
+    assert line.smtp is not None
 
 
 async def test_lines_of_one_outcome_have_their_own_sides(space: Space) -> None:

@@ -9,7 +9,7 @@ import pytest
 from app.model import Correction, Encryption, Row, RowError, Secret, Secrets, Side, Source
 from app.seal import Sealer, row_binding
 from app.store.db import new_id
-from app.store.packing import COLUMNS, Packer, pack_rows
+from app.store.packing import COLUMNS, MOST_SHARED, Packer, pack_rows
 from tests.store.ledger import Space, make_row, make_rows
 
 KEY = bytes(32)
@@ -87,6 +87,13 @@ async def test_every_column_holds_what_the_row_does(space: Space, row: Row, outc
         assert found["sealed"] is None
 
 
+def test_kinds_of_rows_without_end_do_not_fill_the_memory() -> None:
+    packer, common = Packer(new_id(), Sealer(KEY)), make_row(1)
+    for number in range(2 * MOST_SHARED):
+        packer.pack(replace(common, pace_key=f"{number}.example.com"))
+    assert len(packer.shared) <= MOST_SHARED
+
+
 async def test_what_rows_share_is_not_mixed_up(space: Space) -> None:
     """Rows alike but for one thing, many of each, in turns; more kinds than are remembered."""
     kinds: list[dict[str, Any]] = [
@@ -100,7 +107,8 @@ async def test_what_rows_share_is_not_mixed_up(space: Space) -> None:
         {"secrets": TOKENS},
         *({"pace_key": f"{number}.example.com"} for number in range(5000)),
     ]
-    rows = [make_row(number, **kind) for number, kind in enumerate(kinds + kinds[:20], 1)]
+    common = make_row(1)  # and with it, as after intake, the objects that tell where its settings come from
+    rows = [replace(common, row=number, **kind) for number, kind in enumerate(kinds + kinds[:20], 1)]
     found = await put(space, *rows)
     assert len(found) == len(rows)
     for row, record in zip(rows, found, strict=True):
