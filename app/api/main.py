@@ -65,6 +65,7 @@ async def opened(settings: Settings) -> AsyncIterator[Api]:
     await reports.try_out(is_writer=False)
     db = await open_pool(settings.database_url)
     queue = open_queue(settings.redis_url)
+    rates = Rates(queue, settings.rate_limit)
     watch = Watch(db)
     watching = asyncio.create_task(watch.run())
     warm_up()
@@ -75,12 +76,13 @@ async def opened(settings: Settings) -> AsyncIterator[Api]:
             queue,
             reports,
             keyring,
-            Rates(queue, settings.rate_limit),
+            rates,
             watch,
         )
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        await rates.aclose()
         await queue.aclose()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(db.close(), 2)

@@ -1,8 +1,13 @@
-"""I/O: how many calls a key made in this minute, counted in Redis; while that is away, in this process.
+"""I/O: how many calls a key made in this minute, counted in Redis for all processes together.
+
+A key's first call of a minute waits for Redis, to learn what it asked elsewhere. Those after it are counted here at
+once, and in Redis a moment later, many at a time: no call waits for that, and processes know of each other's calls
+within a round trip. While Redis is away, each process counts for itself.
 
 Source: draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4, for the two headers.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,37 +34,65 @@ class Rate:
 
 
 @dataclass(slots=True)
+class _Count:
+    """Calls of a key in this window: those that Redis counted, everywhere, and those of here that it has not yet."""
+
+    told: int = 0
+    untold: int = 0
+
+
+@dataclass(slots=True)
 class Rates:
     """Counts the calls of each key."""
 
     queue: Queue
     most: int
-    _counted: dict[UUID, int] = field(default_factory=dict)
+    _counts: dict[UUID, _Count] = field(default_factory=dict)
     _window: int = 0
+    _telling: asyncio.Task[None] | None = None
 
     async def count(self, key_id: UUID) -> Rate:
         """Count one call."""
         now = time.time()
         window = int(now // WINDOW_SECONDS)
-        count = await self._count_in_redis(key_id, window)
-        if count is None:
-            count = self._count_here(key_id, window)
-        return Rate(self.most, self.most - count, WINDOW_SECONDS - int(now % WINDOW_SECONDS))
+        if window != self._window:
+            self._window, self._counts = window, {}
+        counts = self._counts
+        is_first = key_id not in counts
+        count = counts.setdefault(key_id, _Count())
+        count.untold += 1
+        if is_first:
+            await self._tell(counts, window)
+        elif self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_all(counts, window))
+        return Rate(self.most, self.most - count.told - count.untold, WINDOW_SECONDS - int(now % WINDOW_SECONDS))
 
-    async def _count_in_redis(self, key_id: UUID, window: int) -> int | None:
-        name = f"bulk-connect:calls:{key_id}:{window}"
+    async def aclose(self) -> None:
+        """Let Redis know of the last calls."""
+        if self._telling is not None:
+            await asyncio.wait([self._telling])
+
+    async def _tell_all(self, counts: dict[UUID, _Count], window: int) -> None:
+        while any(count.untold for count in counts.values()):
+            if not await self._tell(counts, window):
+                return
+
+    async def _tell(self, counts: dict[UUID, _Count], window: int) -> bool:
+        """Count in Redis what it does not know yet. Returns whether it took it; else that stays to be told.
+
+        Two at once may tell the same calls twice; then `untold` is below zero, and the next one takes that back.
+        """
+        news = {key_id: count.untold for key_id, count in counts.items() if count.untold}
         try:
             async with self.queue.asking() as redis, redis.pipeline(transaction=False) as pipe:
-                pipe.incr(name)
-                pipe.expire(name, 2 * WINDOW_SECONDS)
-                count, _ = await pipe.execute()
+                for key_id, untold in news.items():
+                    name = f"bulk-connect:calls:{key_id}:{window}"
+                    pipe.incrby(name, untold)
+                    pipe.expire(name, 2 * WINDOW_SECONDS)
+                totals = (await pipe.execute())[::2]
         except QueueError:
-            return None
-        return int(count)
-
-    def _count_here(self, key_id: UUID, window: int) -> int:
-        if window != self._window:
-            self._window = window
-            self._counted.clear()
-        self._counted[key_id] = self._counted.get(key_id, 0) + 1
-        return self._counted[key_id]
+            return False
+        for (key_id, untold), total in zip(news.items(), totals, strict=True):
+            counts[key_id].told = int(total)
+            counts[key_id].untold -= untold
+        return True
