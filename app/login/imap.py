@@ -13,12 +13,12 @@ from typing import Final
 from aioimaplib import aioimaplib
 
 from app.checked import Certificate, Failure, FailureKind, Reply
+from app.login.certificate import read_facts, read_unverified
 from app.login.exchange import Exchange
 from app.login.failure import Stopped, WireError
 from app.login.imap_wire import FOLDERS_LIMIT_BYTES, ImapWire
 from app.login.reply import parse_imap_reply
 from app.login.resolve import to_ascii
-from app.login.tls import read_facts, read_unverified
 from app.login.trace import Trail
 from app.model import Encryption, Login, Mechanism, Stage
 from app.text import clean_text, list_needles

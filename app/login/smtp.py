@@ -22,12 +22,12 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
 from app.checked import Certificate, Failure, FailureKind, Reply
+from app.login.certificate import read_facts, read_unverified
 from app.login.connect import take_over
 from app.login.failure import Stopped
 from app.login.reply import parse_smtp_reply
 from app.login.resolve import to_ascii
 from app.login.smtp_wire import SmtpWire
-from app.login.tls import read_facts, read_unverified
 from app.login.trace import Trail
 from app.model import Encryption, Login, Mechanism, Stage
 from app.text import clean_text, list_needles

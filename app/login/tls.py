@@ -1,4 +1,4 @@
-"""I/O: TLS as every check has it: always verified, and what a server's certificate says.
+"""I/O: TLS as every check has it: always verified.
 
 One context serves all checks of a protocol: making one costs 30 ms and 0.8 MB. Another, which does not verify, is
 for `check.py` alone: when a certificate was refused, it looks at it again to say whose it is and until when it
@@ -8,24 +8,16 @@ Many mailboxes are on few servers, so a server's last session is taken up again 
 its signature, and us the certificates. They were verified when the session was made, ten minutes ago at the most.
 """
 
-import asyncio
-import functools
-import ipaddress
 import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, cast
 from weakref import WeakSet
 
-from cryptography import x509
-
 from app.checked import Certificate
+from app.login.certificate import KnowingLink
 from app.model import Protocol, Server
-from app.text import clean_text
 
-NAMES_SHOWN = 20
 HANDSHAKE_LIMIT_SECONDS = 630.0
 """For the loop's own clock, which shall not ring before the stage's; that may be as long as a check, ten minutes."""
 
@@ -41,6 +33,8 @@ MOST_SEEN = 2000
 
 class ResumingContext(ssl.SSLContext):
     """A context that verifies, and offers each server the last session made with it; by the name that was verified."""
+
+    sslobject_class = KnowingLink
 
     def __init__(self, *_args: object, **_named: object) -> None:
         self._sessions: dict[str, tuple[float, ssl.SSLSession | None]] = {}
@@ -146,52 +140,3 @@ def _open_verifying(ca_file: str) -> ResumingContext:
         context.load_verify_locations(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def read_facts(transport: asyncio.BaseTransport) -> tuple[str, Certificate]:
-    """Return the TLS version and the certificate of a verified connection; empty ones in clear."""
-    tls = transport.get_extra_info("ssl_object")
-    if tls is None:
-        return "", Certificate()
-    peer = cast(dict[str, Any], transport.get_extra_info("peercert") or {})
-    return tls.version() or "", _read_verified(peer.get("notAfter", ""), peer.get("subjectAltName", ()))
-
-
-@functools.lru_cache(maxsize=1024)
-def _read_verified(not_after: str, names: tuple[tuple[str, str], ...]) -> Certificate:
-    expires_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC) if not_after else None
-    shown = [_plain_name(value) for kind, value in names if kind in {"DNS", "IP Address"}]
-    return Certificate(tuple(shown[:NAMES_SHOWN]), expires_at)
-
-
-def _plain_name(name: str) -> str:
-    """Write an IPv6 address in its short form; OpenSSL prints `0:0:0:0:0:0:0:1`."""
-    try:
-        return str(ipaddress.ip_address(name))
-    except ValueError:
-        return clean_text(name, limit=255)
-
-
-def read_unverified(transport: asyncio.BaseTransport) -> Certificate:
-    """Return what the certificate of an unverified connection says; an empty one if it cannot be read."""
-    tls = transport.get_extra_info("ssl_object")
-    encoded = tls.getpeercert(binary_form=True) if tls is not None else None
-    if not encoded:
-        return Certificate()
-    try:
-        return _read_encoded(encoded)
-    except ValueError:
-        return Certificate()
-
-
-@functools.lru_cache(maxsize=1024)
-def _read_encoded(encoded: bytes) -> Certificate:
-    certificate = x509.load_der_x509_certificate(encoded)
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
-    except x509.ExtensionNotFound:
-        subject = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        names = [str(attribute.value) for attribute in subject]
-    shown = tuple(_plain_name(name) for name in names[:NAMES_SHOWN])
-    return Certificate(shown, certificate.not_valid_after_utc)

@@ -55,7 +55,8 @@ def open_house(count: int) -> Iterator[House]:
         authority = Authority(folder)
         pair = authority.issue("bench")
         with pinned(SERVERS_CORE):
-            imap = dovecot.start(folder / "dovecot", users, pair)
+            # As its manual advises: one for each core that it has.
+            imap = dovecot.start(folder / "dovecot", users, pair, login_processes=1)
             smtp = postfix.start(folder / "postfix", users, pair)
         os.sched_setaffinity(0, cores)
         try:

@@ -41,7 +41,7 @@ OWNERS = {
     "arq": ("app.enqueue", "jobs"),
     "asyncpg": ("app.store",),
     "click": ("app.cli",),
-    "cryptography": ("app.seal", "app.login.tls", "app.demo.authority"),
+    "cryptography": ("app.seal", "app.login.certificate", "app.demo.authority"),
     "dns": ("app.login", "app.demo.names"),
     "obstore": ("app.reports",),
     "prometheus_client": ("app.api", "app.metrics", "jobs"),

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from app.login import tls
+from app.login.certificate import read_facts
 from app.login.check import Tools
-from app.login.tls import ResumingContext, open_contexts, read_facts
+from app.login.tls import ResumingContext, open_contexts
 from app.model import Encryption, Protocol
 from tests.fakes.scripted import Step, serve
 from tests.login.conftest import try_login

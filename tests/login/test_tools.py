@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from app.checked import Certificate, FailureKind
+from app.login.certificate import _read_encoded, _read_verified
 from app.login.check import Tools, close_tools, open_tools
 from app.login.smtp import _hello_name
-from app.login.tls import KEEP_SEEN_SECONDS, MOST_SEEN, TlsContexts, _read_encoded, _read_verified, open_contexts
+from app.login.tls import KEEP_SEEN_SECONDS, MOST_SEEN, TlsContexts, open_contexts
 from app.model import Encryption, Protocol, Server
 from app.settings import Settings
 from tests.login.conftest import try_login

@@ -74,7 +74,7 @@ ssl_key = <{key}
 ssl_min_protocol = TLSv1.2
 service imap-login {{
   service_count = 0
-  process_min_avail = 2
+  process_min_avail = {login_processes}
   client_limit = 5000
   chroot =
   inet_listener imap {{
@@ -141,17 +141,20 @@ def start(
     tls_only: bool = False,
     introspection_url: str = "",
     addresses: Sequence[str] = ("127.0.0.1",),
+    login_processes: int = 2,
 ) -> Handle:
     """Start Dovecot for IMAP. `users`: name to password. `introspection_url`: where it asks about tokens.
 
-    `addresses`: of the loopback, on which it listens; to whoever dials them they are so many hosts.
+    `addresses`: of the loopback, on which it listens; to whoever dials them they are so many hosts. `login_processes`:
+    how many share the logins; each keeps its own keys, so that none takes up another's TLS sessions.
 
     Raises:
         UnavailableError: it is not installed, or did not come up.
     """
     ssl_port, starttls_port = process.free_ports(2)
     files = {"certificate": certificate.certificate, "key": certificate.key}
-    text = IMAP.format(**files, ssl=ssl_port, starttls=starttls_port, addresses=" ".join(addresses))
+    ports = {"ssl": ssl_port, "starttls": starttls_port}
+    text = IMAP.format(**files, **ports, addresses=" ".join(addresses), login_processes=login_processes)
     server = _launch(folder, users, text, mechanisms, tls_only=tls_only, introspection_url=introspection_url)
     process.wait_until(lambda: process.is_listening(ssl_port), server, folder / "dovecot.log")
     return Handle(ssl_port, starttls_port, folder, server)
