@@ -18,6 +18,7 @@ from app.report.payload import STATUS_PATH
 from app.reports import ReportStore
 from app.seal import Keyring
 from app.settings import Settings
+from app.store.requests import RequestRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Api:
 API: Final = web.AppKey("api", Api)
 CALLER: Final = web.RequestKey("caller", Caller)
 TRACE_ID: Final = web.RequestKey("trace_id", str)
+ASKED_FOR: Final = web.RequestKey("asked_for", RequestRecord)
+"""The request that the path names, as the guard found it; the handler takes it, and asks anew after that."""
 RATE_HEADERS: Final = web.RequestKey("rate_headers", dict[str, str])
 
 

@@ -4,15 +4,18 @@ import asyncio
 import secrets
 import string
 from typing import Final
+from uuid import UUID
 
 from aiohttp import web
 
-from app.api.context import API, CALLER, RATE_HEADERS, Api
+from app.api.context import API, ASKED_FOR, CALLER, RATE_HEADERS, Api
+from app.api.parameters import read_id
 from app.api.problem import Problem
 from app.model import Caller, Scope
 from app.seal import hash_api_key
+from app.store.callers import get_caller
 from app.store.db import Unavailable
-from app.store.workspaces import get_caller
+from app.store.requests import RequestRecord
 
 TRACE_ID_LIMIT: Final = 128
 KEY_SECONDS: Final = 10.0
@@ -33,11 +36,14 @@ async def admit(http: web.Request, scope: Scope) -> None:
     if not text:
         words = "Send your API key: the header `x-api-key: KEY` or `Authorization: Bearer KEY`."
         raise Problem(401, "no-key", words, headers=_CHALLENGE)
-    caller = await _find_caller(api, text)
-    if caller is None:
+    found = await _find_caller(api, text, read_id(http.match_info.get("request_id", "")))
+    if found is None:
         words = "This API key is not known, was revoked, or has expired."
         raise Problem(401, "bad-key", words, headers=_CHALLENGE)
+    caller, request = found
     http[CALLER] = caller
+    if request is not None:
+        http[ASKED_FOR] = request
     rate = await api.rates.count(caller.key_id)
     http[RATE_HEADERS] = rate.headers()
     if rate.left < 0:
@@ -48,15 +54,17 @@ async def admit(http: web.Request, scope: Scope) -> None:
         raise Problem(403, "scope", f"This API key lacks the scope {scope.value}. Its scopes: {listed}.")
 
 
-async def _find_caller(api: Api, text: str) -> Caller | None:
-    """Return whose key it is; None: nobody's. This is asked at every call, so here a PostgreSQL is noticed that hangs.
+async def _find_caller(api: Api, text: str, request_id: UUID | None) -> tuple[Caller, RequestRecord | None] | None:
+    """Return whose key it is, with their request; None: nobody's.
+
+    This is asked at every call, so here a PostgreSQL is noticed that hangs.
 
     Raises:
         Unavailable: it did not answer in time.
     """
     try:
         async with asyncio.timeout(KEY_SECONDS):
-            return await get_caller(api.db, hash_api_key(text))
+            return await get_caller(api.db, hash_api_key(text), request_id)
     except TimeoutError:
         raise Unavailable("no answer") from None
 

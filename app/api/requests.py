@@ -7,7 +7,7 @@ from uuid import UUID
 from aiohttp import web
 
 from app.api.answer import json_answer
-from app.api.context import API, CALLER, Api, base_url
+from app.api.context import API, ASKED_FOR, CALLER, Api, base_url
 from app.api.parameters import (
     PENDING,
     bad_parameter,
@@ -44,11 +44,15 @@ MANY_ROWS: Final = 1000
 
 
 async def find_request(http: web.Request) -> RequestRecord:
-    """Return the request that the path names.
+    """Return the request that the path names: as the guard found it, and, asked again, as it is now.
 
     Raises:
         NotFound: there is none in the caller's workspace.
     """
+    if ASKED_FOR in http:
+        found = http[ASKED_FOR]
+        del http[ASKED_FOR]
+        return found
     request_id = read_id(http.match_info["request_id"])
     if request_id is None:
         raise NotFound

@@ -73,7 +73,7 @@ async def get_request(db: Database, workspace_id: UUID, request_id: UUID) -> Req
     Raises:
         NotFound: there is none with that id in that workspace.
     """
-    return _read_request(await _GET_REQUEST.one(db, workspace_id, request_id))
+    return _found(await _GET_REQUEST.one(db, workspace_id, request_id))
 
 
 async def get_request_for_job(db: Database, request_id: UUID) -> RequestRecord:
@@ -82,7 +82,7 @@ async def get_request_for_job(db: Database, request_id: UUID) -> RequestRecord:
     Raises:
         NotFound: it is gone.
     """
-    return _read_request(await _GET_REQUEST_FOR_JOB.one(db, request_id))
+    return _found(await _GET_REQUEST_FOR_JOB.one(db, request_id))
 
 
 async def list_requests(
@@ -96,7 +96,7 @@ async def list_requests(
     """Return requests, newest first; those older than `before` where it is given."""
     before_at, before_id = before or (None, None)
     return [
-        _read_request(record)
+        read_request(record)
         for record in await _LIST_REQUESTS.many(db, workspace_id, before_at, before_id, limit, offset)
     ]
 
@@ -171,10 +171,15 @@ async def sum_queued_rows(db: Database, workspace_id: UUID) -> int:
     return int(record["pending"])
 
 
-def _read_request(record: Mapping[str, Any] | None) -> RequestRecord:
-    if record is None:
-        raise NotFound
+def read_request(record: Mapping[str, Any]) -> RequestRecord:
+    """Return a request from its columns."""
     names = ("total", "pending", "connected", "failed", "invalid", "duplicate", "skipped", "cancelled")
     values = dict(record)
     counts = Counts(**{name: values.pop(f"{name}_count") for name in names})
     return RequestRecord(counts=counts, columns=tuple(values.pop("columns")), **values)
+
+
+def _found(record: Mapping[str, Any] | None) -> RequestRecord:
+    if record is None:
+        raise NotFound
+    return read_request(record)

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from app.model import Caller, Scope
+from app.model import Scope
 from app.seal import Keyring, new_api_key, new_data_key
 from app.store.db import Database, NotFound, bind, new_id
 
-_GET_CALLER: Final = bind("get_caller")
 _GET_WORKSPACE: Final = bind("get_workspace")
 _INSERT_API_KEY: Final = bind("insert_api_key")
 _INSERT_WORKSPACE: Final = bind("insert_workspace")
@@ -69,16 +68,6 @@ async def insert_api_key(
     key_id = new_id()
     await _INSERT_API_KEY.one(db, key_id, workspace_id, name, prefix, key_hash, sorted(scopes), expires_at)
     return text, key_id
-
-
-async def get_caller(db: Database, key_hash: bytes) -> Caller | None:
-    """Return whose key has that hash; None: nobody's, or it has ended."""
-    record = await _GET_CALLER.one(db, key_hash)
-    if record is None:
-        return None
-    known = {scope.value for scope in Scope}
-    scopes = frozenset(Scope(scope) for scope in record["scopes"] if scope in known)
-    return Caller(record["workspace_id"], record["key_id"], record["workspace"], scopes)
 
 
 async def list_api_keys(db: Database) -> list[ApiKey]:

@@ -1,8 +1,13 @@
 -- name: get_caller :one
--- Who a living API key belongs to, and what it may do.
--- params: key_hash bytea
-SELECT k.id AS key_id, k.workspace_id, w.name AS workspace, k.scopes
+-- Who a living API key belongs to, and what it may do; with a request of that workspace, where one is named.
+-- params: key_hash bytea, request_id uuid
+SELECT k.id AS key_id, w.id AS home_id, w.name AS workspace, k.scopes, q.id, q.workspace_id, q.kind, q.parent_id, q.name,
+    q.save, q.on_existing, q.auto_correct, q.callback_url, q.columns, q.state, q.data_key, q.total_count, q.pending_count,
+    q.connected_count, q.failed_count, q.invalid_count, q.duplicate_count, q.skipped_count, q.cancelled_count, q.version,
+    q.created_at, q.started_at, q.retry_until, q.cancelled_at, q.closed_at, q.finished_at, q.expires_at, q.report_path,
+    q.report_sha256, q.report_row_count, q.report_failed_at
 FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id
+LEFT JOIN requests q ON q.workspace_id = w.id AND q.id = $2
 WHERE k.key_hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());
 
 -- name: get_workspace :one

@@ -8,9 +8,9 @@ import pytest
 
 from app.model import Scope
 from app.seal import Keyring, SealError, hash_api_key, new_key_text
+from app.store.callers import get_caller
 from app.store.db import NotFound
 from app.store.workspaces import (
-    get_caller,
     get_workspace,
     insert_api_key,
     insert_workspace,
@@ -35,11 +35,27 @@ async def test_a_workspace_is_made_once(pool: Any, keyring: Keyring) -> None:
 
 async def test_a_key_says_who_calls_and_what_they_may(space: Space) -> None:
     text, key_id = await insert_api_key(space.db, space.id, [Scope.READ, Scope.CONNECT])
-    caller = await get_caller(space.db, hash_api_key(text))
-    assert caller is not None
+    found = await get_caller(space.db, hash_api_key(text))
+    assert found is not None
+    caller, request = found
+    assert request is None
     assert (caller.workspace_id, caller.key_id, caller.workspace) == (space.id, key_id, space.workspace.name)
     assert caller.scopes == {Scope.READ, Scope.CONNECT}
     assert await get_caller(space.db, hash_api_key(text + "x")) is None
+
+
+async def test_with_the_caller_comes_the_request_that_is_asked_for(space: Space, keyring: Keyring) -> None:
+    text, _ = await insert_api_key(space.db, space.id, ALL)
+    elsewhere = await insert_workspace(space.db, f"elsewhere {uuid4()}", keyring)
+    stranger, _ = await insert_api_key(space.db, elsewhere.id, ALL)
+    request_id = await space.add(make_rows(2))
+    found = await get_caller(space.db, hash_api_key(text), request_id)
+    assert found is not None
+    assert (found[0].workspace_id, found[1]) == (space.id, await space.read(request_id))
+    for key, asked_for, home in [(stranger, request_id, elsewhere.id), (text, uuid4(), space.id)]:
+        found = await get_caller(space.db, hash_api_key(key), asked_for)
+        assert found is not None
+        assert (found[0].workspace_id, found[1]) == (home, None)
 
 
 async def test_the_text_of_a_key_is_kept_nowhere(space: Space) -> None:
@@ -71,8 +87,10 @@ async def test_a_key_ends_when_its_time_is_over(space: Space) -> None:
 async def test_scopes_of_a_newer_version_are_passed_over(space: Space) -> None:
     text, key_id = await insert_api_key(space.db, space.id, [Scope.READ])
     await space.db.execute("UPDATE api_keys SET scopes = scopes || '{webhooks:write}' WHERE id = $1", key_id)
-    caller = await get_caller(space.db, hash_api_key(text))
-    assert caller is not None
+    found = await get_caller(space.db, hash_api_key(text))
+    assert found is not None
+    caller, request = found
+    assert request is None
     assert caller.scopes == {Scope.READ}
 
 
