@@ -30,7 +30,10 @@ SELECT count(*)::integer AS count FROM requests WHERE workspace_id = $1;
 -- How many rows of a request ended in a code on either side; an empty outcome lets all through.
 -- params: request_id uuid, outcome text, code text
 SELECT count(DISTINCT c.row)::integer AS count
-FROM checks c JOIN request_rows r ON r.request_id = c.request_id AND r.row = c.row
+FROM checks c CROSS JOIN LATERAL (
+    -- Found by its key, one by one: a join would be planned by statistics that a fresh request does not have yet.
+    SELECT outcome FROM request_rows WHERE request_id = c.request_id AND row = c.row OFFSET 0
+) r
 WHERE c.request_id = $1 AND c.code = $3
     AND ($2 = '' OR r.outcome = $2 OR ($2 = 'pending' AND r.outcome IS NULL));
 
@@ -72,8 +75,12 @@ WHERE q.cancelled_at IS NOT NULL AND q.state IN ('queued', 'processing')
 WITH alike AS (
     SELECT c.code, c.protocol, c.host, c.port, c.encryption, r.provider, split_part(r.email, '@', 2) AS domain,
         count(*) AS count, min(c.row) AS first_row
-    FROM checks c JOIN request_rows r ON r.request_id = c.request_id AND r.row = c.row
-    WHERE c.request_id = $1 AND c.status = 'failed' AND r.outcome = 'failed'
+    FROM checks c CROSS JOIN LATERAL (
+        -- Found by its key, one by one: a join would be planned by statistics that a fresh request does not have yet.
+        SELECT provider, email FROM request_rows
+        WHERE request_id = c.request_id AND row = c.row AND outcome = 'failed' OFFSET 0
+    ) r
+    WHERE c.request_id = $1 AND c.status = 'failed'
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ), causes AS (
     SELECT code, protocol, host, port, encryption, provider,
@@ -85,7 +92,9 @@ WITH alike AS (
     LIMIT 2000
 )
 SELECT g.code, g.protocol, g.host, g.port, g.encryption, g.provider, g.domain, g.count, g.first_row, c.reply
-FROM causes g JOIN checks c ON c.request_id = $1 AND c.row = g.first_row AND c.protocol = g.protocol
+FROM causes g CROSS JOIN LATERAL (
+    SELECT reply FROM checks WHERE request_id = $1 AND row = g.first_row AND protocol = g.protocol OFFSET 0
+) c
 ORDER BY g.count DESC, g.first_row;
 
 -- name: list_expired_requests :many
@@ -133,8 +142,17 @@ SELECT r.row, r.email, r.external_id, r.provider, r.state, r.outcome, r.account_
     i.mechanism AS i_mechanism, i.timings AS i_timings, i.logins AS i_logins, i.attempts AS i_attempts,
     i.corrections AS i_corrections
 FROM request_rows r
-LEFT JOIN checks s ON s.request_id = r.request_id AND s.row = r.row AND s.protocol = 'smtp'
-LEFT JOIN checks i ON i.request_id = r.request_id AND i.row = r.row AND i.protocol = 'imap'
+-- Found by their keys, one by one: a join would be planned by statistics that a fresh request does not have yet.
+LEFT JOIN LATERAL (
+    SELECT status, code, rule, warning, fault, is_retryable, stage, reply, remedy, host, port, encryption, address,
+        tls_version, certificate_names, certificate_expires_at, mechanism, timings, logins, attempts, corrections
+    FROM checks WHERE request_id = r.request_id AND row = r.row AND protocol = 'smtp' OFFSET 0
+) s ON true
+LEFT JOIN LATERAL (
+    SELECT status, code, rule, warning, fault, is_retryable, stage, reply, remedy, host, port, encryption, address,
+        tls_version, certificate_names, certificate_expires_at, mechanism, timings, logins, attempts, corrections
+    FROM checks WHERE request_id = r.request_id AND row = r.row AND protocol = 'imap' OFFSET 0
+) i ON true
 WHERE r.request_id = $1 AND r.row > $2
     AND ($3 = '' OR r.outcome = $3 OR ($3 = 'pending' AND r.outcome IS NULL))
     AND ($4 = '' OR s.code = $4 OR i.code = $4)

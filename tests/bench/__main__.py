@@ -34,8 +34,8 @@ async def run_checks() -> None:
 
 
 async def run_ledger() -> None:
-    say("The ledger, with rows that end without a dial:")
-    for line in await ledger.measure(MANY, FEW):
+    say(f"The ledger, with rows that end without a dial, medians of {ROUNDS} rounds:")
+    for line in await ledger.measure(MANY, FEW, ROUNDS):
         say(line)
 
 

@@ -26,17 +26,20 @@ def undialled_rows(count: int) -> list[Json]:
     ]
 
 
-async def measure(many: int, few: int) -> list[str]:
-    """Return lines about requests of `few` and of `many` rows."""
-    lines = []
+async def measure(many: int, few: int, rounds: int) -> list[str]:
+    """Return lines about requests of `few` and of `many` rows, in turn; medians of `rounds`."""
+    small, large = [], []
     async with open_bench({"CHECK_CONCURRENCY": "200"}, is_pinned=False) as bench:
-        small = await _run(bench, few)
-        lines += _tell(few, small)
-        bench.reset_peaks()
-        large = await _run(bench, many)
-        lines += _tell(many, large)
-        lines.append(f"CPU a row, {many:,} rows against {few:,}: {large['cpu_row'] / small['cpu_row']:.2f} x")
-    return lines
+        for _ in range(rounds):
+            small.append(await _run(bench, few))
+            large.append(await _run(bench, many))
+    growth = statistics.median(big["cpu_row"] / little["cpu_row"] for little, big in zip(small, large, strict=True))
+    lines = _tell(few, _find_medians(small)) + _tell(many, _find_medians(large))
+    return [*lines, f"CPU a row, {many:,} rows against {few:,}: {growth:.2f} x"]
+
+
+def _find_medians(runs: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
 def _tell(count: int, run: dict[str, float]) -> list[str]:
@@ -44,19 +47,23 @@ def _tell(count: int, run: dict[str, float]) -> list[str]:
         f"{count:>7,} rows: POST {run['post']:.2f} s, other calls meanwhile at most {run['stall'] * 1000:.0f} ms",
         f"{'':8}status {run['status'] * 1000:.1f} ms at the median while they run",
         f"{'':8}report written {run['report']:.2f} s after the last row, read through its link in {run['read']:.2f} s",
-        f"{'':8}ledger CPU {run['cpu_row'] * 1000:.2f} ms a row, memory of API and worker {run['peak']:.0f} MB",
+        f"{'':8}ledger CPU {run['cpu_row'] * 1000:.2f} ms a row",
+        f"{'':8}memory of API and worker {run['post_peak']:.0f} MB during the POST, {run['peak']:.0f} MB after it",
     ]
 
 
 async def _run(bench: Bench, count: int) -> dict[str, float]:
     rows = undialled_rows(count)
     before = bench.cost()
+    bench.reset_peaks()
     noted: list[float] = []
     stalls = asyncio.create_task(_watch_stalls(bench, noted))
     request_id, post = await bench.post(rows)
     stalls.cancel()
     await asyncio.gather(stalls, return_exceptions=True)
     stall = max(noted, default=0.0)
+    post_peak = bench.peak_mb()
+    bench.reset_peaks()
     looks: list[float] = []
     closed_at = 0.0
     while True:
@@ -83,6 +90,7 @@ async def _run(bench: Bench, count: int) -> dict[str, float]:
         "report": written - closed_at,
         "read": time.perf_counter() - written,
         "cpu_row": (after.cpu_seconds - before.cpu_seconds) / count,
+        "post_peak": post_peak,
         "peak": bench.peak_mb(),
     }
 

@@ -1,0 +1,100 @@
+"""Questions about a large request cost what its size does, whatever PostgreSQL's statistics know of it.
+
+They know nothing of a request that was just stored: it is taken for a row or two beside those of yesterday. A join that
+is planned so reads the whole request once more for each of its rows.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.store.db import transaction
+from sql import load_queries
+from tests.store.ledger import Space, ended, make_rows
+
+OLD, NEW = 1000, 2000
+WORKER = uuid4()
+ABOUT_ALL: dict[str, list[tuple[object, ...]]] = {
+    "list_error_groups": [(["invalid_credentials"], 3), ([], 1)],
+    "count_rows_with_code": [("", "invalid_credentials"), ("failed", "invalid_credentials")],
+    "list_row_results": [
+        (0, "", "", 501, 0),
+        (0, "failed", "invalid_credentials", 501, 0),
+        (0, "", "blocked", 501, 0),
+        (1500, "", "", 51, 400),
+    ],
+    "list_failed_rows": [()],
+}
+"""Questions by name, with what they are asked besides the request."""
+
+ABOUT_SOME: dict[str, list[tuple[object, ...]]] = {
+    "claim_rows": [(WORKER, 10, [], [], [], 1000, 40, "15 minutes"), (WORKER, 10, ["a"], ["b"], [3], 5, 40, "1 day")],
+    "list_queued_keys": [(100, 10)],
+    "list_report_lines": [(NEW - 30, NEW, "", True), (NEW - 30, NEW, "failed", False)],
+    "list_report_sides": [(NEW // 2 - 30, NEW // 2)],
+    "list_row_results": [(NEW - 30, "", "", 20, 0)],
+    "list_open_checks": [(list(range(1, 20)),)],
+    "get_last_row": [()],
+}
+
+
+async def fill(space: Space, count: int, until: int) -> UUID:
+    """Store a request of which the rows until `until` have failed."""
+    request_id, worker = await space.add(make_rows(count)), uuid4()
+    for first in range(0, until, 500):
+        rows = await space.claim(request_id, worker, min(500, until - first))
+        await space.end(worker, *[ended(row, "invalid_credentials") for row in rows])
+    return request_id
+
+
+async def rows_touched(space: Space, request_id: UUID, mode: str, name: str, values: tuple[object, ...]) -> float:
+    """Return how many rows went through the hands of all steps of the plan, as PostgreSQL carried it out."""
+    query = load_queries()[name]
+    kinds = [kind for _, kind in query.params]
+    given = ", ".join(map(write_literal, [request_id, *values], kinds))
+    async with transaction(space.db) as link:
+        await link.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        await link.execute(f"PREPARE question ({', '.join(kinds)}) AS {query.sql}")
+        found = await link.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE question ({given})")
+        await link.execute("DEALLOCATE question")
+        # What was claimed here is queued again.
+        await link.execute("UPDATE request_rows SET state = 'queued', worker_id = NULL WHERE worker_id = $1", WORKER)
+    removed = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
+    return float(
+        sum(
+            step["Actual Loops"] * (step["Actual Rows"] + sum(step.get(reason, 0) for reason in removed))
+            for step in steps(found[0]["Plan"])
+        )
+    )
+
+
+def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from steps(part)
+
+
+def write_literal(value: object, kind: str) -> str:
+    text = "{" + ",".join(map(str, value)) + "}" if isinstance(value, list) else str(value)
+    return f"'{text}'::{kind}"
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_no_question_reads_a_request_once_for_each_of_its_rows(space: Space, mode: str) -> None:
+    await fill(space, OLD, OLD)
+    await space.db.execute("ANALYZE request_rows, checks")
+    whole, half = await fill(space, NEW, NEW), await fill(space, NEW, NEW // 2)
+    about_all = {
+        (name, *map(str, values)): await rows_touched(space, whole, mode, name, values)
+        for name, questions in ABOUT_ALL.items()
+        for values in questions
+    }
+    assert {question: rows for question, rows in about_all.items() if rows > 20 * NEW} == {}
+    about_some = {
+        (name, *map(str, values)): await rows_touched(space, half, mode, name, values)
+        for name, questions in ABOUT_SOME.items()
+        for values in questions
+    }
+    assert {question: rows for question, rows in about_some.items() if rows > NEW // 2} == {}
