@@ -56,7 +56,7 @@ API: Final = web.AppKey("api", Api)
 CALLER: Final = web.RequestKey("caller", Caller)
 TRACE_ID: Final = web.RequestKey("trace_id", str)
 ASKED_FOR: Final = web.RequestKey("asked_for", RequestRecord)
-"""The request that the path names, as the guard found it; the handler takes it, and asks anew after that."""
+"""The request that the path of a GET names, as the guard found it; the handler takes it, and asks anew after that."""
 RATE_HEADERS: Final = web.RequestKey("rate_headers", dict[str, str])
 
 

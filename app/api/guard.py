@@ -36,7 +36,9 @@ async def admit(http: web.Request, scope: Scope) -> None:
     if not text:
         words = "Send your API key: the header `x-api-key: KEY` or `Authorization: Bearer KEY`."
         raise Problem(401, "no-key", words, headers=_CHALLENGE)
-    found = await _find_caller(api, text, read_id(http.match_info.get("request_id", "")))
+    # What changes a request looks at it when it comes to that; a body may be on its way for minutes.
+    request_id = read_id(http.match_info.get("request_id", "")) if http.method == "GET" else None
+    found = await _find_caller(api, text, request_id)
     if found is None:
         words = "This API key is not known, was revoked, or has expired."
         raise Problem(401, "bad-key", words, headers=_CHALLENGE)

@@ -1,8 +1,8 @@
 """I/O: how many calls a key made in this minute, counted in Redis for all processes together.
 
 A key's first call of a minute waits for Redis, to learn what it asked elsewhere. Those after it are counted here at
-once, and in Redis a moment later, many at a time: no call waits for that, and processes know of each other's calls
-within a round trip. While Redis is away, each process counts for itself.
+once, and in Redis a moment later, many at a time: no call waits for that, and a process hears of calls elsewhere with
+each one of its own. So a burst may pass the limit by what is under way. While Redis is away, each process counts alone.
 
 Source: draft-ietf-httpapi-ratelimit-headers-10, sections 3 and 4, for the two headers.
 """
@@ -39,6 +39,7 @@ class _Count:
 
     told: int = 0
     untold: int = 0
+    is_under_way: bool = False
 
 
 @dataclass(slots=True)
@@ -57,14 +58,13 @@ class Rates:
         window = int(now // WINDOW_SECONDS)
         if window != self._window:
             self._window, self._counts = window, {}
-        counts = self._counts
-        is_first = key_id not in counts
-        count = counts.setdefault(key_id, _Count())
+        is_first = key_id not in self._counts
+        count = self._counts.setdefault(key_id, _Count())
         count.untold += 1
         if is_first:
-            await self._tell(counts, window)
-        elif self._telling is None or self._telling.done():
-            self._telling = asyncio.create_task(self._tell_all(counts, window))
+            await self._tell({key_id: count})
+        if count.untold and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.create_task(self._tell_rest())
         return Rate(self.most, self.most - count.told - count.untold, WINDOW_SECONDS - int(now % WINDOW_SECONDS))
 
     async def aclose(self) -> None:
@@ -72,27 +72,28 @@ class Rates:
         if self._telling is not None:
             await asyncio.wait([self._telling])
 
-    async def _tell_all(self, counts: dict[UUID, _Count], window: int) -> None:
-        while any(count.untold for count in counts.values()):
-            if not await self._tell(counts, window):
+    async def _tell_rest(self) -> None:
+        while news := {key: count for key, count in self._counts.items() if count.untold and not count.is_under_way}:
+            if not await self._tell(news):
                 return
 
-    async def _tell(self, counts: dict[UUID, _Count], window: int) -> bool:
-        """Count in Redis what it does not know yet. Returns whether it took it; else that stays to be told.
-
-        Two at once may tell the same calls twice; then `untold` is below zero, and the next one takes that back.
-        """
-        news = {key_id: count.untold for key_id, count in counts.items() if count.untold}
+    async def _tell(self, news: dict[UUID, _Count]) -> bool:
+        """Count in Redis what it does not know yet. Returns whether it has; if it did not say, that is told again."""
+        calls = [(f"bulk-connect:calls:{key_id}:{self._window}", count.untold, count) for key_id, count in news.items()]
+        for _, _, count in calls:
+            count.is_under_way = True
         try:
             async with self.queue.asking() as redis, redis.pipeline(transaction=False) as pipe:
-                for key_id, untold in news.items():
-                    name = f"bulk-connect:calls:{key_id}:{window}"
+                for name, untold, _ in calls:
                     pipe.incrby(name, untold)
                     pipe.expire(name, 2 * WINDOW_SECONDS)
                 totals = (await pipe.execute())[::2]
         except QueueError:
             return False
-        for (key_id, untold), total in zip(news.items(), totals, strict=True):
-            counts[key_id].told = int(total)
-            counts[key_id].untold -= untold
+        finally:
+            for _, _, count in calls:
+                count.is_under_way = False
+        for (_, untold, count), total in zip(calls, totals, strict=True):
+            count.told = int(total)
+            count.untold -= untold
         return True

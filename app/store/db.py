@@ -91,17 +91,26 @@ class Statement:
     """A named query, bound at import."""
 
     query: Query
+    is_planned_anew: bool = False
+
+    def planned_anew(self) -> "Statement":
+        """Return it so that it is planned at each call, for the tables as they are then.
+
+        PostgreSQL keeps a plan after five calls, and one from the first rows of a new installation may read a whole
+        table for each row of the first large request.
+        """
+        return Statement(self.query, is_planned_anew=True)
 
     async def one(self, db: Database, *values: object) -> Any:
         """Return the first record, or None."""
         with translated():
-            async with connection(db) as link:
+            async with self._connection(db) as link:
                 return await link.fetchrow(self.query.sql, *values)
 
     async def many(self, db: Database, *values: object) -> Sequence[Any]:
         """Return all records."""
         with translated():
-            async with connection(db) as link:
+            async with self._connection(db) as link:
                 found: Sequence[Any] = await link.fetch(self.query.sql, *values)
                 return found
 
@@ -110,6 +119,16 @@ class Statement:
         with translated():
             async with connection(db) as link:
                 await link.execute(self.query.sql, *values)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, db: Database) -> AsyncIterator[Any]:
+        async with connection(db) as link:
+            if not self.is_planned_anew:
+                yield link
+                return
+            async with link.transaction():
+                await link.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+                yield link
 
 
 def bind(name: str) -> Statement:

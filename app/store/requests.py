@@ -11,7 +11,7 @@ from app.store.db import Database, NotFound, bind
 
 _CANCEL_REQUEST: Final = bind("cancel_request")
 _COUNT_REQUESTS: Final = bind("count_requests")
-_COUNT_ROWS_WITH_CODE: Final = bind("count_rows_with_code")
+_COUNT_ROWS_WITH_CODE: Final = bind("count_rows_with_code").planned_anew()
 _GET_REQUEST: Final = bind("get_request")
 _GET_REQUEST_FOR_JOB: Final = bind("get_request_for_job")
 _LIST_EXPIRED_REQUESTS: Final = bind("list_expired_requests")

@@ -10,8 +10,8 @@ from app.checked import SideResult
 from app.store.db import Database, bind
 from app.store.sides import read_side
 
-_LIST_ERROR_GROUPS: Final = bind("list_error_groups")
-_LIST_ROW_RESULTS: Final = bind("list_row_results")
+_LIST_ERROR_GROUPS: Final = bind("list_error_groups").planned_anew()
+_LIST_ROW_RESULTS: Final = bind("list_row_results").planned_anew()
 
 
 @dataclass(frozen=True, slots=True)
