@@ -4,6 +4,7 @@ One `Metrics` for each process, made by its composition root and passed down; /m
 own, never on the public one.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -34,6 +35,8 @@ class Metrics:
             buckets=STAGE_SECONDS,
             registry=self.registry,
         )
+        # Looked up for every check; the library takes a lock and sorts out names each time.
+        self._count_of, self._seconds_of = functools.cache(self._checks.labels), functools.cache(self._stages.labels)
         self.calls = Counter(
             "bulk_connect_api_calls", "Calls answered.", ("method", "route", "status"), registry=self.registry
         )
@@ -52,9 +55,9 @@ class Metrics:
     def count_check(self, side: SideResult, provider: str) -> None:
         """Count one side that was checked."""
         stage = side.stage.value if side.stage is not None else ""
-        self._checks.labels(side.protocol.value, side.code, stage, provider or "other").inc()
+        self._count_of(side.protocol.value, side.code, stage, provider or "other").inc()
         for name, milliseconds in side.timings.items():
-            self._stages.labels(side.protocol.value, name).observe(milliseconds / 1000)
+            self._seconds_of(side.protocol.value, name).observe(milliseconds / 1000)
 
     def count_hosts(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Note how many hosts are in which state of pace: protocol and state to number, those without left out."""

@@ -120,15 +120,8 @@ class Statement:
             async with connection(db) as link:
                 await link.execute(self.query.sql, *values)
 
-    @contextlib.asynccontextmanager
-    async def _connection(self, db: Database) -> AsyncIterator[Any]:
-        async with connection(db) as link:
-            if not self.is_planned_anew:
-                yield link
-                return
-            async with link.transaction():
-                await link.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
-                yield link
+    def _connection(self, db: Database) -> contextlib.AbstractAsyncContextManager[Any]:
+        return _planning_anew(db) if self.is_planned_anew else connection(db)
 
 
 def bind(name: str) -> Statement:
@@ -156,6 +149,13 @@ async def connection(db: Database) -> AsyncIterator[Any]:
                 raise
     else:
         yield db
+
+
+@contextlib.asynccontextmanager
+async def _planning_anew(db: Database) -> AsyncIterator[Any]:
+    async with connection(db) as link, link.transaction():
+        await link.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+        yield link
 
 
 @contextlib.asynccontextmanager
