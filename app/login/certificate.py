@@ -21,7 +21,7 @@ _WRITTEN_OUT: dict[bytes, Any] = {}
 class KnowingLink(ssl.SSLObject):
     """A verified TLS connection that has each certificate written out once, for all connections that meet it.
 
-    The loops ask for that at every handshake, and it takes OpenSSL a tenth of the handshake's time.
+    The loops ask for that at every handshake, and it takes OpenSSL a twentieth of the handshake's time.
     """
 
     def getpeercert(self, binary_form: bool = False) -> Any:

@@ -117,7 +117,7 @@ class Statement:
     async def run(self, db: Database, *values: object) -> None:
         """Run it for its effect."""
         with translated():
-            async with connection(db) as link:
+            async with self._connection(db) as link:
                 await link.execute(self.query.sql, *values)
 
     def _connection(self, db: Database) -> contextlib.AbstractAsyncContextManager[Any]:
@@ -152,13 +152,6 @@ async def connection(db: Database) -> AsyncIterator[Any]:
 
 
 @contextlib.asynccontextmanager
-async def _planning_anew(db: Database) -> AsyncIterator[Any]:
-    async with connection(db) as link, link.transaction():
-        await link.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
-        yield link
-
-
-@contextlib.asynccontextmanager
 async def transaction(db: Database, *, is_snapshot: bool = False) -> AsyncIterator[Any]:
     """Yield a connection in a transaction; what goes wrong in it is a StoreError.
 
@@ -177,6 +170,13 @@ async def transaction(db: Database, *, is_snapshot: bool = False) -> AsyncIterat
                 await work.rollback()
                 raise
             await work.commit()
+
+
+@contextlib.asynccontextmanager
+async def _planning_anew(db: Database) -> AsyncIterator[Any]:
+    async with transaction(db) as link:
+        await link.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+        yield link
 
 
 async def open_pool(url: str, *, most: int = 10) -> Any:

@@ -14,9 +14,8 @@ from tests.api.asking import CONNECT, STATUS, row
 from tests.real.line import Line, open_line
 
 POLLERS = 200
-PLAIN_CALLS = 300
-MOST_CALLS = 60
-"""So many plain status calls a second may cost as much; one for each poller and second would be 200."""
+MOST_SHARE = 0.05
+"""Of one core."""
 SECONDS = 14.0
 
 
@@ -42,7 +41,7 @@ async def end_rows(pool: Any, seconds: float) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the time of a process is read as Linux tells it")
-async def test_many_pollers_cost_no_more_than_some_calls_a_second(line: Line, pool: Any) -> None:
+async def test_many_pollers_cost_less_than_a_twentieth_of_a_core(line: Line, pool: Any) -> None:
     headers = {"x-api-key": await line.make_key("pollers")}
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=60)
     answers: list[tuple[str, float]] = []
@@ -57,20 +56,14 @@ async def test_many_pollers_cost_no_more_than_some_calls_a_second(line: Line, po
                     status = (await answer.json())["payload"]["status"]
                     answers.append((status, time.monotonic()))
 
-        api = line.processes["api"].pid
-        before = read_cpu_seconds(api)
-        for _ in range(PLAIN_CALLS):
-            async with session.get(path) as answer:
-                assert answer.status == 200
-        call_seconds = (read_cpu_seconds(api) - before) / PLAIN_CALLS
         pollers = [asyncio.create_task(poll()) for _ in range(POLLERS)]
         await end_rows(pool, 4)
         answers.clear()
-        began, spent = time.monotonic(), read_cpu_seconds(api)
+        began, spent = time.monotonic(), read_cpu_seconds(line.processes["api"].pid)
         await end_rows(pool, SECONDS)
-        share = (read_cpu_seconds(api) - spent) / (time.monotonic() - began)
+        share = (read_cpu_seconds(line.processes["api"].pid) - spent) / (time.monotonic() - began)
         assert len(answers) > POLLERS / 4, "they hear of what happens"
-        assert share / call_seconds < MOST_CALLS
+        assert share < MOST_SHARE
         ended_at = time.monotonic()
         await pool.execute(
             "UPDATE requests SET state = 'done', version = version + 1, closed_at = now(), finished_at = now(),"

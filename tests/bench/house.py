@@ -55,7 +55,7 @@ def open_house(count: int) -> Iterator[House]:
         authority = Authority(folder)
         pair = authority.issue("bench")
         with pinned(SERVERS_CORE):
-            # As its manual advises: one for each core that it has.
+            # One for each core that it has: https://doc.dovecot.org/2.3/admin_manual/login_processes/, read 2026-11-21.
             imap = dovecot.start(folder / "dovecot", users, pair, login_processes=1)
             smtp = postfix.start(folder / "postfix", users, pair)
         os.sched_setaffinity(0, cores)

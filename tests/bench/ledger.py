@@ -44,7 +44,7 @@ def _find_medians(runs: list[dict[str, float]]) -> dict[str, float]:
 
 def _tell(count: int, run: dict[str, float]) -> list[str]:
     return [
-        f"{count:>7,} rows: POST {run['post']:.2f} s, other calls meanwhile at most {run['stall'] * 1000:.0f} ms",
+        f"{count:>7,} rows: POST {run['post']:.2f} s, the slowest other call meanwhile {run['stall'] * 1000:.0f} ms",
         f"{'':8}status {run['status'] * 1000:.1f} ms at the median while they run",
         f"{'':8}report written {run['report']:.2f} s after the last row, read through its link in {run['read']:.2f} s",
         f"{'':8}ledger CPU {run['cpu_row'] * 1000:.2f} ms a row",
