@@ -1,5 +1,6 @@
 """Rows that failed are checked again, and so are stored accounts."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from app.api.context import Api
 from app.demo.houses import OWN, Town
 from app.seal import new_key_text
+from app.store.requests import purge_request
 from tests.api.asking import ACCOUNTS, CONNECT, Client, Service, enter, mailbox, row, serving
 from tests.real.line import Line
 
@@ -220,3 +222,18 @@ async def test_a_body_that_names_no_accounts_is_refused(service: Service, body: 
 async def test_more_accounts_than_rows_may_be_are_refused(service: Service) -> None:
     answer = await service.post(RECONNECT, {"emailAccountIds": ["x"] * 1001})
     assert (answer.status, answer.problem, answer.json["limit"]) == (413, "too-many-rows", 1000)
+
+
+async def test_a_retry_meets_the_request_as_it_is_when_its_body_has_come(running: tuple[Api, Client]) -> None:
+    service = await enter(*running)
+    request_id = await service.connected(row("a"))
+
+    async def come_slowly() -> AsyncIterator[bytes]:
+        yield b"["
+        await asyncio.sleep(0.5)  # the guard has let it in by now
+        await purge_request(service.api.db, UUID(request_id))
+        yield b"]"
+
+    path, kind = f"{CONNECT}/{request_id}/retry", {"Content-Type": "application/json"}
+    answer = await service.ask("POST", path, data=come_slowly(), headers=kind)
+    assert (answer.status, answer.problem) == (404, "not-found")
