@@ -38,9 +38,9 @@ class Certificate:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trace:
-    """What a check saw on its way: kept for good and bad endings alike.
+    """What a check saw on its way: kept for good and bad endings alike. Not frozen, as `Row` is not.
 
     `timings`: stage to milliseconds. `address`: the IP address dialled. `sent_credentials`: a login
     was tried (DESIGN: counted). `has_all_mail`: None where the server has no such folder notion.
@@ -131,9 +131,9 @@ class Checked:
         return self.failure is None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SideResult:
-    """One side of a row as it is stored and shown (CONTRACT section 3)."""
+    """One side of a row as it is stored and shown (CONTRACT section 3). Not frozen, as `Row` is not."""
 
     protocol: Protocol
     status: SideStatus

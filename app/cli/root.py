@@ -6,7 +6,6 @@ Exit codes (CONTRACT section 7): 0 all well, 1 some mailboxes failed or the comm
 
 import asyncio
 import contextlib
-import gc
 import importlib
 import os
 import sys
@@ -19,10 +18,10 @@ import click
 
 from app import __version__
 from app.log import describe_error
+from app.memory import settle_for_long
 from app.settings import Settings, SettingsError, variable_name
 
 EXIT_FAILED: Final = 1
-GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
 EXIT_INTERRUPTED: Final = 130
@@ -133,16 +132,10 @@ def environ() -> dict[str, str]:
 
 
 def run_async(work: Callable[[], Coroutine[Any, Any, T]], *, fast: bool = False) -> T:
-    """Run one coroutine to its end. `fast`: on uvloop, where it is installed, and for long, with less tidying up.
-
-    What the modules made at the start lives as long as the process: the collector need not look at it again, and
-    thousands of checks in flight are no garbage either. It takes a tenth of a worker's time otherwise.
-    """
+    """Run one coroutine to its end. `fast`: on uvloop, where it is installed, and for long (app/memory.py)."""
     factory = None
     if fast:
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        settle_for_long()
         with contextlib.suppress(ImportError):
             import uvloop
 

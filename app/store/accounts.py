@@ -17,10 +17,11 @@ _LIST_ACCOUNTS: Final = bind("list_accounts")
 _UPSERT_ACCOUNTS: Final = bind("upsert_accounts")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeptAccount:
-    """An account to keep, as its row ended. `sealed`: under the workspace's data key; `status`: Context.IO's word.
+    """An account to keep, as its row ended. Not frozen, as `Row` is not.
 
+    `sealed`: under the workspace's data key; `status`: Context.IO's word.
     `is_recheck`: an account was checked again, with its own credentials; it keeps them and all else that is not asked.
     """
 

@@ -74,8 +74,8 @@ class MadeRow:
     imap_host: str = ""
     imap_port: int = 0
     imap_encryption: str = ""
-    smtp: SideResult | None = SMTP_OK
-    imap: SideResult | None = IMAP_OK
+    smtp: SideResult | None = field(default_factory=lambda: SMTP_OK)
+    imap: SideResult | None = field(default_factory=lambda: IMAP_OK)
 
 
 def pending_row(**changes: Any) -> MadeRow:
