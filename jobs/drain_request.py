@@ -20,7 +20,7 @@ from app.checked import SideResult
 from app.enqueue import ring_drain
 from app.model import Protocol
 from app.seal import Sealer, SealError
-from app.store.checks import ClaimedRow, claim_rows, list_settled_sides
+from app.store.checks import FAR, NEAR, ClaimedRow, claim_rows, list_settled_sides
 from app.store.db import NotFound, StoreError
 from app.store.requests import get_request_for_job
 from app.store.workers import end_drain, list_queued_keys, start_drain
@@ -78,6 +78,7 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
     request_id, workspace_id = errand.request.id, errand.request.workspace_id
     ends_at = time.monotonic() + SLICE_SECONDS
     calls_at = 0.0
+    scan_factor = FAR
     while not worker.stopping.is_set():
         if time.monotonic() >= ends_at:
             return True
@@ -85,11 +86,13 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
         started = 0
         try:
             with worker.claiming():
-                claimed = await _claim(worker, errand, taken)
+                claimed = await _claim(worker, errand, taken, scan_factor)
                 started = await _start_checks(worker, errand, claimed)
         finally:
             worker.slots.release(taken - started, workspace_id)
-        if not claimed:
+        has_seen_all = scan_factor == FAR
+        scan_factor = NEAR if len(claimed) == taken else FAR
+        if not claimed and has_seen_all:
             keys = await list_queued_keys(worker.db, request_id)
             if not keys:
                 return False
@@ -119,7 +122,7 @@ async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:
         await ring_drain(worker.queue, request_id, defer_seconds=random.uniform(0.0, 0.2))  # noqa: S311 - spreads bells
 
 
-async def _claim(worker: WorkerContext, errand: Errand, most: int) -> list[ClaimedRow]:
+async def _claim(worker: WorkerContext, errand: Errand, most: int, scan_factor: int) -> list[ClaimedRow]:
     if worker.stopping.is_set():
         return []
     request_id, workspace_id = errand.request.id, errand.request.workspace_id
@@ -132,6 +135,7 @@ async def _claim(worker: WorkerContext, errand: Errand, most: int) -> list[Claim
         rooms=worker.rooms.share(request_id, workspace_id, worker.kit.pace.rooms(), default_room),
         default_room=default_room,
         retry_budget=timedelta(seconds=worker.settings.retry_budget_seconds),
+        scan_factor=scan_factor,
     )
 
 

@@ -16,14 +16,16 @@ _CLAIM_ROWS: Final = bind("claim_rows")
 _LIST_OPEN_CHECKS: Final = bind("list_open_checks")
 _RECORD_RESULTS: Final = bind("record_results")
 
-SCAN_FACTOR: Final = 50
-"""How many queued rows are looked at for each that is wanted, to pass over hosts that are busy."""
+NEAR: Final = 4
+FAR: Final = 50
+"""How many queued rows are looked at for each that is wanted: far passes over those whose hosts have little room."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClaimedRow:
-    """A row that is this worker's to check. Counts include the login that this claim counted in advance.
+    """A row that is this worker's to check. Not frozen, as `Row` is not.
 
+    Counts include the login that this claim counted in advance.
     `put_off_count`: earlier claims that found no turn at the host, and so were no tries. Times are PostgreSQL's.
     """
 
@@ -52,9 +54,9 @@ class ClaimedRow:
     claimed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RowRecord:
-    """What one attempt at a row came to.
+    """What one attempt at a row came to. Not frozen, as `Row` is not.
 
     `state` DONE has an `outcome`, WAITING a `due_at`, QUEUED neither (handed back). `*_open`: that side is still to be
     checked. `*_login_back` 1: the login counted in advance was not made. `*_answered` 1: no login of this attempt is
@@ -89,13 +91,17 @@ async def claim_rows(
     rooms: Mapping[str, int],
     default_room: int,
     retry_budget: timedelta,
+    scan_factor: int = FAR,
 ) -> list[ClaimedRow]:
-    """Claim up to `limit` queued rows. `rooms`: how many more checks a pace key bears; others bear `default_room`."""
+    """Claim up to `limit` queued rows. `rooms`: how many more checks a pace key bears; others bear `default_room`.
+
+    `scan_factor`: NEAR or FAR. After a NEAR look that brought less than was asked for, there may be more.
+    """
     full = [key for key, room in rooms.items() if room <= 0]
     free = {key: room for key, room in rooms.items() if room > 0}
     records = await _CLAIM_ROWS.many(
         *(db, request_id, worker_id, limit, full, list(free), list(free.values()), default_room),
-        *(limit * SCAN_FACTOR, retry_budget),
+        *(limit * scan_factor, retry_budget),
     )
     return sorted((_read_claimed(request_id, record) for record in records), key=lambda claimed: claimed.row)
 

@@ -1,6 +1,7 @@
 """A drain keeps the window full, serves small requests beside large ones, and tries again only what is open."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,7 @@ from redis.asyncio import Redis
 from app.enqueue import QUEUE_NAME
 from app.model import Counts
 from app.seal import Keyring, new_key_text
-from app.store.checks import claim_rows
+from app.store.checks import FAR, NEAR, ClaimedRow, claim_rows
 from jobs import drain_request as draining
 from jobs.drain_request import drain_request
 from tests.fakes.counting import Counting
@@ -105,6 +106,37 @@ async def test_a_host_with_no_room_makes_its_rows_wait_and_no_others(
     closed["127.0.0.1"] = 10
     await drained
     assert (await space.read(request_id)).counts == Counts(total=6, connected=6)
+
+
+async def test_rows_far_behind_those_of_a_crowded_host_are_found(
+    space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[int, bool]] = []
+
+    async def look(*given: Any, scan_factor: int, **named: Any) -> list[ClaimedRow]:
+        claimed = await claim_rows(*given, scan_factor=scan_factor, **named)
+        looks.append((scan_factor, len(claimed) == given[3]))
+        return claimed
+
+    def tell_rooms(_: object) -> dict[str, int]:
+        few = sum(name.startswith("held-") for name in servers.asked) < 3
+        return {} if servers.let_go.is_set() else {"127.0.0.1": int(few)}
+
+    monkeypatch.setattr(draining, "claim_rows", look)
+    one: Hands = await hands(check_concurrency=8)
+    monkeypatch.setattr(type(one.worker.kit.pace), "rooms", tell_rooms)
+    crowd = [box(servers, number, "held") for number in range(9, 109)]
+    elsewhere = [replace(box(servers, number), pace_key="localhost") for number in (*range(1, 9), *range(109, 112))]
+    request_id = await space.add([*elsewhere[:8], *crowd, *elsewhere[8:]])
+    drained = asyncio.create_task(one.drain(request_id))
+    async with asyncio.timeout(10):
+        while (await space.read(request_id)).counts.connected < len(elsewhere):
+            await asyncio.sleep(0.02)
+    assert (NEAR, False) in looks
+    for (_, is_full), (after, _) in itertools.pairwise(looks):
+        assert after == (NEAR if is_full else FAR)
+    servers.let_go.set()
+    await drained
 
 
 async def test_a_second_drain_of_one_request_in_one_worker_does_nothing(
