@@ -21,7 +21,7 @@ def settle_for_long() -> None:
 
     glibc takes the next block as large as one that was freed, up to 32 MiB, from its heap (mallopt(3),
     M_MMAP_THRESHOLD), where what stands behind it keeps it from going back: an API would go on holding the largest
-    body. musl and macOS have no such call.
+    body. To set one of its bounds ends its own choice of the other, so both are set. musl and macOS have no such call.
     """
     gc.collect()
     gc.freeze()

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,8 +16,7 @@ from tests.real.line import Line, open_line
 POLLERS = 200
 MOST_SHARE = 0.05
 """Of one core."""
-SPELLS, SPELL_SECONDS = 3, 7.0
-"""The cost is that of the middle one: a machine may stand still for a moment, and all it does then costs more."""
+SECONDS = 14.0
 
 
 @pytest.fixture
@@ -61,13 +59,11 @@ async def test_many_pollers_cost_less_than_a_twentieth_of_a_core(line: Line, poo
         pollers = [asyncio.create_task(poll()) for _ in range(POLLERS)]
         await end_rows(pool, 4)
         answers.clear()
-        shares = []
-        for _ in range(SPELLS):
-            began, spent = time.monotonic(), read_cpu_seconds(line.processes["api"].pid)
-            await end_rows(pool, SPELL_SECONDS)
-            shares.append((read_cpu_seconds(line.processes["api"].pid) - spent) / (time.monotonic() - began))
+        began, spent = time.monotonic(), read_cpu_seconds(line.processes["api"].pid)
+        await end_rows(pool, SECONDS)
+        share = (read_cpu_seconds(line.processes["api"].pid) - spent) / (time.monotonic() - began)
         assert len(answers) > POLLERS / 4, "they hear of what happens"
-        assert statistics.median(shares) < MOST_SHARE, shares
+        assert share < MOST_SHARE
         ended_at = time.monotonic()
         await pool.execute(
             "UPDATE requests SET state = 'done', version = version + 1, closed_at = now(), finished_at = now(),"

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -87,13 +87,6 @@ async def measure_small(space: Space, servers: Counting, queue: Queue, label: st
     return time.monotonic() - began
 
 
-def judge(beside: Sequence[float], alone: float) -> None:
-    """One of several may meet a moment in which the machine stood still, for a second or two."""
-    *most, longest = sorted(beside)
-    assert max(most) < 2 * alone + 1, beside
-    assert longest < 10, beside
-
-
 async def enter_another(space: Space, name: str) -> Space:
     return Space(space.db, space.keyring, await insert_workspace(space.db, name, space.keyring))
 
@@ -111,11 +104,11 @@ async def test_three_rows_wait_little_for_twenty_thousand_of_another(
 
     await until(is_running)
     beside = []
-    for turn in range(5):
+    for turn in range(4):
         beside.append(await measure_small(space, servers, queue, f"beside{turn}"))
         await asyncio.sleep(0.3)
     assert (await other.read(huge)).counts.pending > HUGE / 2
-    judge(beside, alone)
+    assert max(beside) < 2 * alone + 1
 
 
 async def test_three_rows_wait_little_for_hundreds_of_requests_that_cannot_go_on(
@@ -132,8 +125,8 @@ async def test_three_rows_wait_little_for_hundreds_of_requests_that_cannot_go_on
         return bool(await space.db.fetchval("SELECT count(*) > 200 FROM drains"))
 
     await until(is_crowded)
-    beside = [await measure_small(space, servers, queue, f"beside{turn}") for turn in range(5)]
-    judge(beside, alone)
+    beside = [await measure_small(space, servers, queue, f"beside{turn}") for turn in range(4)]
+    assert max(beside) < 2 * alone + 1
 
 
 @pytest.mark.parametrize("is_same_workspace", [False, True])
@@ -150,6 +143,6 @@ async def test_three_rows_wait_little_for_hundreds_at_the_same_small_host(
         return (await other.read(many)).counts.connected > 10
 
     await until(is_running)
-    beside = [await measure_small(space, servers, queue, "small", host) for _ in range(5)]
+    beside = [await measure_small(space, servers, queue, "small", host) for _ in range(4)]
     assert (await other.read(many)).counts.pending > 200
-    judge(beside, alone)
+    assert max(beside) < 2 * alone + 1
