@@ -13,7 +13,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 SETUP := $(VENV)/.setup-$(VERSION)
 DEV := $(VENV)/.dev-$(VERSION)
 
-PURE := app/intake/*,app/diagnose/*,app/report/*,app/checked.py,app/codes.py,app/egress.py,app/gate.py,app/letters.py,app/load.py,app/model.py,app/seal.py,app/settings.py,app/tempo.py,app/text.py,app/verdict.py,app/waitlist.py,jobs/decide.py,jobs/rooms.py
+PURE := app/intake/*,app/diagnose/*,app/report/*,app/checked.py,app/codes.py,app/egress.py,app/gate.py,app/letters.py,app/load.py,app/model.py,app/seal.py,app/settings.py,app/tempo.py,app/text.py,app/verdict.py,app/waitlist.py,jobs/decide.py,jobs/looks.py,jobs/rooms.py
 
 define make_venv
 @if [ -z "$(VERSION)" ]; then \

@@ -28,9 +28,9 @@ def find_program(names: list[str], *folders: Path | None) -> Path | None:
     for folder in folders:
         for name in names:
             # The newest version sorts last: pginstall18 after pginstall, 17/bin after 15/bin.
-            found = sorted(folder.glob(f"**/{name}")) if folder is not None and folder.is_dir() else []
-            if found:
-                return found[-1]
+            # Debian has a folder of that name too, 15/lib/bitcode/postgres.
+            if programs := sorted(filter(Path.is_file, folder.glob(f"**/{name}"))) if folder is not None else []:
+                return programs[-1]
     on_path = [path for name in names if (path := shutil.which(name))]
     return Path(on_path[0]).resolve() if on_path else None
 

@@ -20,13 +20,15 @@ from app.checked import SideResult
 from app.enqueue import ring_drain
 from app.model import Protocol
 from app.seal import Sealer, SealError
-from app.store.checks import FAR, NEAR, ClaimedRow, claim_rows, list_settled_sides
+from app.store.checks import ClaimedRow, claim_rows, list_settled_sides
 from app.store.db import NotFound, StoreError
 from app.store.requests import get_request_for_job
+from app.store.sizes import learn_of_rows
 from app.store.workers import end_drain, list_queued_keys, start_drain
 from app.store.workspaces import get_workspace
 from jobs.check_row import Check, Errand, check_row, end_check, give_back
 from jobs.context import WorkerContext
+from jobs.looks import Looks
 
 BLOCK_ROWS: Final = 25
 SLICE_SECONDS: Final = 60.0
@@ -58,6 +60,7 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
     try:
         await start_drain(worker.db, request_id, worker.id)
         errand = await _open_errand(worker, request_id)
+        await learn_of_rows(worker.db, errand.request.counts.total)
         is_unfinished = await _claim_for_a_while(worker, errand)
         await end_drain(worker.db, request_id, worker.id)
     except NotFound:
@@ -78,7 +81,7 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
     request_id, workspace_id = errand.request.id, errand.request.workspace_id
     ends_at = time.monotonic() + SLICE_SECONDS
     calls_at = 0.0
-    scan_factor = FAR
+    looks = Looks()
     while not worker.stopping.is_set():
         if time.monotonic() >= ends_at:
             return True
@@ -86,13 +89,13 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
         started = 0
         try:
             with worker.claiming():
-                claimed = await _claim(worker, errand, taken, scan_factor)
+                claimed, first_row = await _claim(worker, errand, taken, looks)
                 started = await _start_checks(worker, errand, claimed)
         finally:
             worker.slots.release(taken - started, workspace_id)
-        has_seen_all = scan_factor == FAR
-        scan_factor = NEAR if len(claimed) == taken else FAR
-        if not claimed and has_seen_all:
+        now, is_whole = time.monotonic(), looks.is_whole
+        looks.note(taken, len(claimed), first_row, now)
+        if not claimed and is_whole:
             keys = await list_queued_keys(worker.db, request_id)
             if not keys:
                 return False
@@ -100,8 +103,8 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
             await _wait_for_room(worker, request_id)
             continue
         worker.rooms.leave(request_id)
-        if len(claimed) == taken and time.monotonic() >= calls_at:
-            calls_at = time.monotonic() + CALL_SECONDS
+        if len(claimed) == taken and now >= calls_at:
+            calls_at = now + CALL_SECONDS
             await _call_for_help(worker, request_id)
     return True
 
@@ -122,9 +125,9 @@ async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:
         await ring_drain(worker.queue, request_id, defer_seconds=random.uniform(0.0, 0.2))  # noqa: S311 - spreads bells
 
 
-async def _claim(worker: WorkerContext, errand: Errand, most: int, scan_factor: int) -> list[ClaimedRow]:
+async def _claim(worker: WorkerContext, errand: Errand, most: int, looks: Looks) -> tuple[list[ClaimedRow], int]:
     if worker.stopping.is_set():
-        return []
+        return [], 1
     request_id, workspace_id = errand.request.id, errand.request.workspace_id
     default_room = worker.kit.pace.default_room()
     return await claim_rows(
@@ -135,7 +138,8 @@ async def _claim(worker: WorkerContext, errand: Errand, most: int, scan_factor: 
         rooms=worker.rooms.share(request_id, workspace_id, worker.kit.pace.rooms(), default_room),
         default_room=default_room,
         retry_budget=timedelta(seconds=worker.settings.retry_budget_seconds),
-        scan_factor=scan_factor,
+        from_row=looks.from_row,
+        scan=most * looks.scan_factor,
     )
 
 

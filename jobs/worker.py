@@ -82,7 +82,7 @@ async def _open(settings: Settings) -> WorkerContext:
     keyring = Keyring.from_texts(settings.secret_keys)
     reports = open_report_store(settings, keyring.link_key())
     await reports.try_out(is_writer=True)
-    db = await open_pool(settings.database_url)
+    db = await open_pool(settings.database_url, keeps_plans=True)
     queue = open_queue(settings.redis_url)
     worker_id = new_id()
 

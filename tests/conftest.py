@@ -1,12 +1,15 @@
 """What all tests may stand on: one PostgreSQL and one Valkey for the whole session, a fresh database for each file.
 
 `ground`: the running servers. `database_url`, `pool`: a migrated, empty database of the file's own. `redis_url`:
-Valkey, emptied before each file. Nothing is started before the first test that asks.
+Valkey, emptied before each file. `other_database_url`: a database of the oldest PostgreSQL that the system has, since
+statements must do on both. Nothing is started before the first test that asks.
 """
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from app.store.migrate import migrate
 from tests.real.servers import open_servers
 
 _NUMBERS = count(1)
+OTHER_VERSIONS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +70,24 @@ async def redis_url(ground: embedded.Embedded) -> str:
     async with Redis.from_url(ground.redis_url) as redis:
         await redis.flushall()
     return ground.redis_url
+
+
+@pytest.fixture(scope="session")
+def other_ground() -> Iterator[embedded.Embedded]:
+    if not OTHER_VERSIONS:
+        pytest.skip("no other PostgreSQL is installed here")
+    program = OTHER_VERSIONS[0]
+    programs = replace(embedded.find_programs(), postgres=program, initdb=program.with_name("initdb"))
+    with open_servers(programs) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+async def other_database_url(other_ground: embedded.Embedded) -> str:
+    await run_sql(other_ground.database_url, "CREATE DATABASE test_of_others")
+    url = name_database(other_ground.database_url, "test_of_others")
+    await migrate(url)
+    return url
 
 
 def name_database(url: str, name: str) -> str:

@@ -16,10 +16,6 @@ _CLAIM_ROWS: Final = bind("claim_rows")
 _LIST_OPEN_CHECKS: Final = bind("list_open_checks")
 _RECORD_RESULTS: Final = bind("record_results")
 
-NEAR: Final = 4
-FAR: Final = 50
-"""How many queued rows are looked at for each that is wanted: far passes over those whose hosts have little room."""
-
 
 @dataclass(slots=True)
 class ClaimedRow:
@@ -91,19 +87,23 @@ async def claim_rows(
     rooms: Mapping[str, int],
     default_room: int,
     retry_budget: timedelta,
-    scan_factor: int = FAR,
-) -> list[ClaimedRow]:
+    from_row: int = 1,
+    scan: int = 1000,
+) -> tuple[list[ClaimedRow], int]:
     """Claim up to `limit` queued rows. `rooms`: how many more checks a pace key bears; others bear `default_room`.
 
-    `scan_factor`: NEAR or FAR. After a NEAR look that brought less than was asked for, there may be more.
+    Looked at are the first `scan` rows from `from_row` on that are queued and whose hosts are not full; there may be
+    more. Returns the rows, and the first from there on that was queued, claimed or not; `from_row` where none was
+    claimed.
     """
     full = [key for key, room in rooms.items() if room <= 0]
     free = {key: room for key, room in rooms.items() if room > 0}
     records = await _CLAIM_ROWS.many(
         *(db, request_id, worker_id, limit, full, list(free), list(free.values()), default_room),
-        *(limit * scan_factor, retry_budget),
+        *(scan, retry_budget, from_row),
     )
-    return sorted((_read_claimed(request_id, record) for record in records), key=lambda claimed: claimed.row)
+    rows = sorted((_read_claimed(request_id, record) for record in records), key=lambda claimed: claimed.row)
+    return rows, records[0]["first_row"] if records else from_row
 
 
 async def record_results(db: Database, worker_id: UUID, records: Sequence[RowRecord]) -> list[UUID]:

@@ -179,8 +179,10 @@ async def _planning_anew(db: Database) -> AsyncIterator[Any]:
         yield link
 
 
-async def open_pool(url: str, *, most: int = 10) -> Any:
+async def open_pool(url: str, *, most: int = 10, keeps_plans: bool = False) -> Any:
     """Open a pool of at most `most` connections; none is made before it is needed.
+
+    `keeps_plans`: what is not `planned_anew` is planned once: for a worker, which asks the same all the time.
 
     Raises:
         Unavailable: PostgreSQL does not answer.
@@ -192,7 +194,7 @@ async def open_pool(url: str, *, most: int = 10) -> Any:
             max_size=most,
             command_timeout=COMMAND_SECONDS,
             timeout=ACQUIRE_SECONDS,
-            init=_prepare,
+            init=_prepare_to_keep_plans if keeps_plans else _prepare,
             reset=_leave_as_it_is,
         )
         return await pool
@@ -238,6 +240,12 @@ async def _leave_as_it_is(_link: Any) -> None:
 
     A transaction that is open still has been rolled back by then.
     """
+
+
+async def _prepare_to_keep_plans(link: Any) -> None:
+    # PostgreSQL plans anew whatever has a LIMIT that it does not know: a third of what a claim costs.
+    await link.execute("SET plan_cache_mode = 'force_generic_plan'")
+    await _prepare(link)
 
 
 async def _prepare(link: Any) -> None:

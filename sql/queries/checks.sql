@@ -1,21 +1,21 @@
 -- name: claim_rows :many
 -- Take rows for a worker in input order, at most `room` for each pace key; logins are counted in advance.
--- params: request_id uuid, worker_id uuid, most integer, full_keys text[], keys text[], rooms integer[], default_room integer, scan bigint, retry_budget interval
+-- params: request_id uuid, worker_id uuid, most integer, full_keys text[], keys text[], rooms integer[], default_room integer, scan bigint, retry_budget interval, from_row integer
 WITH candidate AS (
     SELECT row, pace_key FROM request_rows
-    WHERE request_id = $1 AND state = 'queued' AND pace_key <> ALL ($4)
+    WHERE request_id = $1 AND state = 'queued' AND row >= $10 AND pace_key <> ALL ($4)
         AND EXISTS (SELECT FROM requests WHERE id = $1 AND cancelled_at IS NULL)
     ORDER BY row LIMIT $8
 ), ranked AS (
     SELECT c.row, row_number() OVER (PARTITION BY c.pace_key ORDER BY c.row) AS nth, coalesce(k.room, $7::integer) AS room
     FROM candidate c LEFT JOIN unnest($5::text[], $6::integer[]) AS k (key, room) ON k.key = c.pace_key
 ), picked AS (
-    -- Arrays, since a join would be planned by statistics that a fresh request does not have yet.
-    SELECT row FROM request_rows
-    WHERE request_id = $1 AND state = 'queued'
-        AND row = ANY (ARRAY(SELECT row FROM ranked WHERE nth <= room ORDER BY row LIMIT 4 * $3))
-    ORDER BY row LIMIT $3
-    FOR UPDATE SKIP LOCKED
+    -- One by one and by place, since a join would be planned by statistics that a fresh request does not have yet.
+    SELECT r.place FROM (SELECT row FROM ranked WHERE nth <= room ORDER BY row LIMIT 4 * $3) w CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM request_rows WHERE request_id = $1 AND row = w.row AND state = 'queued'
+        FOR UPDATE SKIP LOCKED
+    ) r
+    LIMIT $3
 ), started AS (
     UPDATE requests SET state = 'processing', started_at = now(), retry_until = now() + $9, version = version + 1
     WHERE id = $1 AND state = 'queued' AND EXISTS (SELECT FROM picked)
@@ -26,19 +26,26 @@ UPDATE request_rows r SET state = 'checking', worker_id = $2, claimed_at = now()
     imap_login_count = r.imap_login_count + r.imap_open::integer,
     smtp_unanswered_count = r.smtp_unanswered_count + r.smtp_open::integer,
     imap_unanswered_count = r.imap_unanswered_count + r.imap_open::integer
-WHERE r.request_id = $1 AND r.row = ANY (ARRAY(SELECT row FROM picked))
+WHERE r.ctid = ANY (ARRAY(SELECT place FROM picked))
 RETURNING r.row, r.email, r.external_id, r.provider, r.pace_key, r.smtp_wanted, r.smtp_address, r.smtp_username,
     r.smtp_host, r.smtp_port, r.smtp_encryption, r.imap_wanted, r.imap_address, r.imap_username, r.imap_host,
     r.imap_port, r.imap_encryption, r.sources, r.sealed, r.smtp_is_token, r.imap_is_token, r.details, r.attempt,
     r.smtp_open, r.imap_open, r.smtp_login_count, r.imap_login_count, r.smtp_unanswered_count, r.imap_unanswered_count,
-    r.duration_ms, r.put_off_count, r.first_claimed_at, r.claimed_at;
+    r.duration_ms, r.put_off_count, r.first_claimed_at, r.claimed_at,
+    (SELECT row FROM request_rows WHERE request_id = $1 AND state = 'queued' AND row >= $10 ORDER BY row LIMIT 1)
+        AS first_row;
 
 -- name: list_open_checks :many
 -- What sides that are settled ended in, for rows of which the other side is tried again.
 -- params: request_id uuid, rows integer[]
 SELECT row, protocol, status, code, rule, warning, fault, is_retryable, stage, reply, remedy, host, port, encryption,
     address, tls_version, certificate_names, certificate_expires_at, mechanism, timings, logins, attempts, corrections
-FROM checks WHERE request_id = $1 AND row = ANY ($2);
+FROM checks WHERE ctid = ANY (ARRAY(
+    -- By place, as `claim_rows` finds rows, and for its reason.
+    SELECT k.place FROM unnest($2::integer[]) AS w (row) CROSS JOIN LATERAL (
+        SELECT ctid AS place FROM checks WHERE request_id = $1 AND row = w.row OFFSET 0
+    ) k
+));
 
 -- name: record_results :many
 -- Record a block of checked rows: rows, sides and counts in one statement; late writers change nothing.

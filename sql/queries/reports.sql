@@ -1,7 +1,7 @@
 -- name: get_last_row :one
 -- The number of a request's last row; 0: it has none.
 -- params: request_id uuid
-SELECT coalesce(max(row), 0) AS last_row FROM request_rows WHERE request_id = $1;
+SELECT coalesce((SELECT row FROM request_rows WHERE request_id = $1 ORDER BY row DESC LIMIT 1), 0) AS last_row;
 
 -- name: list_report_lines :many
 -- What a report says of a stretch of rows besides their sides, in input order.

@@ -92,6 +92,14 @@ def test_a_program_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert launch.find_wheel("no_such_package") is None
 
 
+def test_a_folder_of_the_same_name_is_no_program(tmp_path: Path) -> None:
+    program = tmp_path / "15" / "bin" / "postgres"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    (tmp_path / "15" / "lib" / "bitcode" / "postgres").mkdir(parents=True)
+    assert launch.find_program(["postgres"], tmp_path) == program
+
+
 def refuse() -> None:
     raise PermissionError
 

@@ -74,10 +74,12 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
 
 
 def test_the_readme_counts_the_connections_that_the_code_opens() -> None:
-    pool = re.search(r"def open_pool\(url: str, \*, most: int = (\d+)\)", (ROOT / "app/store/db.py").read_text())
+    pool = re.search(r"def open_pool\(url: str, \*, most: int = (\d+)[,)]", (ROOT / "app/store/db.py").read_text())
     assert pool is not None
     api, worker = ((ROOT / place).read_text() for place in ("app/api/main.py", "jobs/worker.py"))
-    assert (api.count("open_pool(settings.database_url)"), worker.count("open_pool(settings.database_url)")) == (1, 1)
+    assert api.count("open_pool(") == api.count("open_pool(settings.database_url)") == 1
+    assert worker.count("open_pool(settings.database_url, keeps_plans=True)") == 1
     assert worker.count("open_pool(settings.database_url, most=1)") == 1
+    assert worker.count("open_pool(") == 2
     size = int(pool.group(1))
     assert f"{size} for each API, {size + 1} for each worker" in (ROOT / "README.md").read_text()

@@ -31,6 +31,7 @@ PURE = (
     "app.verdict",
     "app.waitlist",
     "jobs.decide",
+    "jobs.looks",
     "jobs.rooms",
 )
 """Here, in the Makefile (for coverage) and, as far as they are of `app`, in pyproject.toml (for imports)."""

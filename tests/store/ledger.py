@@ -68,9 +68,14 @@ class Space:
     async def claim(
         self, request_id: UUID, worker_id: UUID, most: int = 100, rooms: Mapping[str, int] | None = None
     ) -> list[ClaimedRow]:
-        return await claim_rows(
-            self.db, request_id, worker_id, most, rooms=rooms or {}, default_room=1000, retry_budget=BUDGET
-        )
+        claimed, _ = await self.look(request_id, worker_id, most, rooms=rooms or {})
+        return claimed
+
+    async def look(
+        self, request_id: UUID, worker_id: UUID, most: int = 100, **changes: Any
+    ) -> tuple[list[ClaimedRow], int]:
+        terms: dict[str, Any] = {"rooms": {}, "default_room": 1000, "retry_budget": BUDGET, **changes}
+        return await claim_rows(self.db, request_id, worker_id, most, **terms)
 
     async def end(self, worker_id: UUID, *records: RowRecord) -> list[UUID]:
         return await record_results(self.db, worker_id, records)

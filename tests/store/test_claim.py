@@ -18,6 +18,30 @@ async def test_rows_are_claimed_in_input_order(space: Space) -> None:
     assert await space.claim(request_id, worker) == []
 
 
+async def test_a_look_begins_where_it_is_told_and_says_what_it_found_first(space: Space) -> None:
+    full, free = {"full.example": 0}, "free.example"
+    keys = [free, free, "full.example", free, "full.example", free]
+    request_id = await space.add([make_row(number, pace_key=key) for number, key in enumerate(keys, 1)])
+    worker = uuid4()
+    first, first_row = await space.look(request_id, worker, 2, rooms=full)
+    assert ([row.row for row in first], first_row) == ([1, 2], 1)
+    second, first_row = await space.look(request_id, worker, 1, rooms=full, from_row=2)
+    assert ([row.row for row in second], first_row) == ([4], 3)  # 3 is passed over, not forgotten
+    await space.end(worker, handed_back(first[0]))
+    third, first_row = await space.look(request_id, worker, rooms=full, from_row=first_row)
+    assert ([row.row for row in third], first_row) == ([6], 3)
+    assert await space.look(request_id, worker, rooms=full, from_row=4) == ([], 4)
+    assert [row.row for row in await space.claim(request_id, worker, rooms=full)] == [1]
+
+
+async def test_no_more_rows_are_looked_at_than_is_said(space: Space) -> None:
+    request_id = await space.add([make_row(number, pace_key=key) for number, key in enumerate("aaaaab", 1)])
+    near, _ = await space.look(request_id, uuid4(), rooms={"a": 1}, scan=5)
+    assert [row.row for row in near] == [1]
+    far, _ = await space.look(request_id, uuid4(), rooms={"a": 1}, scan=6)
+    assert [row.row for row in far] == [2, 6]
+
+
 async def test_no_row_is_claimed_twice_by_many_at_once(space: Space) -> None:
     request_id = await space.add(make_rows(300))
 

@@ -32,7 +32,11 @@ ABOUT_ALL: dict[str, list[tuple[object, ...]]] = {
 """Questions by name, with what they are asked besides the request."""
 
 ABOUT_SOME: dict[str, list[tuple[object, ...]]] = {
-    "claim_rows": [(WORKER, 10, [], [], [], 1000, 40, "15 minutes"), (WORKER, 10, ["a"], ["b"], [3], 5, 40, "1 day")],
+    "claim_rows": [
+        (WORKER, 10, [], [], [], 1000, 40, "15 minutes", 1),
+        (WORKER, 10, ["a"], ["b"], [3], 5, 40, "1 day", 1),
+        (WORKER, 10, [], [], [], 1000, 40, "15 minutes", NEW - 30),
+    ],
     "list_queued_keys": [(100, 10)],
     "list_report_lines": [(NEW - 30, NEW, "", True), (NEW - 30, NEW, "failed", False)],
     "list_report_sides": [(NEW // 2 - 30, NEW // 2)],
@@ -84,7 +88,8 @@ def write_literal(value: object, kind: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-async def test_no_question_reads_a_request_once_for_each_of_its_rows(space: Space, mode: str) -> None:
+async def test_no_question_reads_a_request_once_for_each_of_its_rows(space_on_each: Space, mode: str) -> None:
+    space = space_on_each
     await fill(space, OLD, OLD)
     await space.db.execute("ANALYZE request_rows, checks")
     whole, half = await fill(space, NEW, NEW), await fill(space, NEW, NEW // 2)
