@@ -1,6 +1,7 @@
 """Pure: what is carried along with an account and given back: names, limits, tags, metadata, unknown columns."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -8,7 +9,6 @@ import msgspec
 from app.intake.address import trim
 from app.intake.fields import (
     BOOLEAN_FIELDS,
-    CARRIED_FIELDS,
     CONTROL,
     EXTRA_COUNT_LIMIT,
     EXTRA_LIMIT,
@@ -25,69 +25,55 @@ from app.intake.fields import (
 from app.intake.reading import Reading
 
 _DEPTH_LIMIT: Final = 5
+_TEXTS: Final = frozenset({str})
 _WHOLE_NUMBERS: Final = range(-(2**63), 2**64)
 """What can be written as JSON and read again by most; others are kept as text."""
 
 
-def read_carried(reading: Reading) -> dict[str, object]:
-    """Return the fields that are kept with the account, JSON-able; empty ones are left out."""
-    details: dict[str, object] = {}
-    for name in reading.values:
-        if name not in CARRIED_FIELDS:
-            continue
-        value: object = None
-        if name in TEXT_FIELDS:
-            value = reading.text(name) or None
-        elif name in INTEGER_FIELDS:
-            value = reading.whole(name)
-        elif name in BOOLEAN_FIELDS:
-            value = reading.flag(name)
-        elif name in NUMBER_FIELDS:
-            value = reading.number(name)
-        elif name == "tags":
-            value = _read_tags(reading)
-        else:
-            value = _read_metadata(reading)
-        if value is not None:
-            details[name] = value
-    return details
+def read_carried(reading: Reading) -> tuple[dict[str, object], dict[str, str]]:
+    """Return what is carried along: the known fields that are kept with the account, JSON-able, and the unknown ones.
 
-
-def read_extra(reading: Reading) -> dict[str, str]:
-    """Return unknown fields by their own names; those that smell of a secret are kept nowhere.
-
-    Lists and objects leave their name alone: what is in them could be anything.
+    Known fields that are empty are left out. Of unknown ones, those that smell of a secret are kept nowhere, and of
+    lists and objects the name alone: what is in them could be anything.
     """
-    if KNOWN_FIELDS.issuperset(reading.values):
-        return {}
+    details: dict[str, object] = {}
     extra: dict[str, str] = {}
-    for name, value in reading.values.items():
-        if name not in KNOWN_FIELDS and not smells_secret(name) and len(extra) < EXTRA_COUNT_LIMIT:
-            extra[_clean(name)[:TEXT_LIMIT]] = _as_cell(value)[:EXTRA_LIMIT]
-    return extra
+    for name, cell in reading.values.items():
+        read = _READERS.get(name)
+        if read is not None:
+            value = read(reading, name)
+            if value is not None:
+                details[name] = value
+        elif name not in KNOWN_FIELDS and not smells_secret(name) and len(extra) < EXTRA_COUNT_LIMIT:
+            extra[_clean(name)[:TEXT_LIMIT]] = _as_cell(cell)[:EXTRA_LIMIT]
+    return details, extra
 
 
-def _read_tags(reading: Reading) -> list[str] | None:
-    tags = reading.values["tags"]
+def _read_text(reading: Reading, name: str) -> str | None:
+    return reading.text(name) or None
+
+
+def _read_tags(reading: Reading, name: str) -> list[str] | None:
+    tags = reading.values[name]
     if isinstance(tags, str):
         tags = re.split(r"[;,|]", tags)
-    if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
-        return [_clean(trim(tag))[:TEXT_LIMIT] for tag in tags if trim(tag)] or None
+    if isinstance(tags, list) and _TEXTS.issuperset(map(type, tags)):
+        return [_clean(text)[:TEXT_LIMIT] for text in map(trim, tags) if text] or None
     if tags is not None:
-        reading.fail("tags", "type", "tags must be a list of texts.")
+        reading.fail(name, "type", "tags must be a list of texts.")
     return None
 
 
-def _read_metadata(reading: Reading) -> dict[str, object] | None:
-    metadata = reading.values["metadata"]
+def _read_metadata(reading: Reading, name: str) -> dict[str, object] | None:
+    metadata = reading.values[name]
     if metadata in (None, ""):
         return None
     if not isinstance(metadata, dict):
-        reading.fail("metadata", "type", f"metadata must be an object, not {kind_of(metadata)}.")
+        reading.fail(name, "type", f"metadata must be an object, not {kind_of(metadata)}.")
         return None
     kept = _keep_object(metadata, _DEPTH_LIMIT)
     if len(msgspec.json.encode(kept)) > METADATA_LIMIT:
-        reading.fail("metadata", "too_long", f"metadata is longer than {METADATA_LIMIT} bytes.")
+        reading.fail(name, "too_long", f"metadata is longer than {METADATA_LIMIT} bytes.")
         return None
     return kept or None
 
@@ -111,6 +97,8 @@ def _keep(value: object, depth: int) -> object:
 
 
 def _as_cell(value: object) -> str:
+    if type(value) is str and value.isprintable():
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     return CONTROL.sub(" ", _clean(str(value))) if isinstance(value, str | int | float) else ""
@@ -118,3 +106,14 @@ def _as_cell(value: object) -> str:
 
 def _clean(text: str) -> str:
     return text if text.isprintable() else NOT_STORED.sub("\ufffd", text)
+
+
+_READERS: Final[dict[str, Callable[[Reading, str], object]]] = {
+    **dict.fromkeys(TEXT_FIELDS, _read_text),
+    **dict.fromkeys(INTEGER_FIELDS, Reading.whole),
+    **dict.fromkeys(BOOLEAN_FIELDS, Reading.flag),
+    **dict.fromkeys(NUMBER_FIELDS, Reading.number),
+    "tags": _read_tags,
+    "metadata": _read_metadata,
+}
+"""How each field of `CARRIED_FIELDS` is read."""

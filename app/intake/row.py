@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from app.intake.address import REMEMBERED, load_suffixes, organisation_of, split_domain
-from app.intake.carried import read_carried, read_extra
+from app.intake.carried import read_carried
 from app.intake.credentials import mend_password
 from app.intake.fields import SECRET_FIELDS
 from app.intake.fill import Known, fill_username
@@ -76,6 +76,7 @@ def read_row(values: Mapping[str, object], number: int) -> Row:
     )
     shown = email or reading.written("smtpEmailAddress") or reading.written("imapEmailAddress")
     host = settled.smtp.server.host or settled.imap.server.host
+    details, extra = read_carried(reading)
     return Row(
         row=number,
         email=shown,
@@ -85,8 +86,8 @@ def read_row(values: Mapping[str, object], number: int) -> Row:
         smtp=sides[0],
         imap=sides[1],
         secrets=secrets,
-        details=read_carried(reading),
-        extra=read_extra(reading),
+        details=details,
+        extra=extra,
         errors=tuple(reading.errors),
         corrections=tuple(reading.corrections),
     )
@@ -143,8 +144,9 @@ def _find_known(name: str, domain: str) -> Known:
 
 
 def _read_servers(reading: Reading, known: Known, smtp: _Draft, imap: _Draft) -> Settled:
-    domains = split_domain(smtp.address)[1], split_domain(imap.address)[1]
-    settled = settle_servers(reading.values, known, smtp.wanted, imap.wanted, *domains)
+    domain = split_domain(smtp.address)[1]
+    other_domain = domain if imap.address is smtp.address else split_domain(imap.address)[1]
+    settled = settle_servers(reading.values, known, smtp.wanted, imap.wanted, domain, other_domain)
     smtp.wanted, imap.wanted = settled.smtp.wanted, settled.imap.wanted
     for problem in settled.problems:
         reading.fail(*problem)

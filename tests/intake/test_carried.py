@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from app.intake.carried import read_carried, read_extra
+from app.intake.carried import read_carried
 from app.intake.fields import EXTRA_COUNT_LIMIT, EXTRA_LIMIT, METADATA_LIMIT, TEXT_LIMIT
 from app.intake.reading import Reading
 from app.model import RowError
@@ -11,7 +11,11 @@ from app.model import RowError
 
 def carry(**values: object) -> tuple[dict[str, object], list[RowError]]:
     reading = Reading(1, values)
-    return read_carried(reading), reading.errors
+    return read_carried(reading)[0], reading.errors
+
+
+def read_extra(reading: Reading) -> dict[str, str]:
+    return read_carried(reading)[1]
 
 
 def test_each_kind_is_kept_as_what_it_is() -> None:
