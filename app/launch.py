@@ -27,8 +27,8 @@ def find_program(names: list[str], *folders: Path | None) -> Path | None:
     """Return a program by one of its names: from the newest version in the folders, else from PATH."""
     for folder in folders:
         for name in names:
-            # The newest version sorts last: pginstall18 after pginstall, 17/bin after 15/bin.
-            # Debian has a folder of that name too, 15/lib/bitcode/postgres.
+            # Debian has a folder of that name too, 15/lib/bitcode/postgres. The newest version sorts last: pginstall18
+            # after pginstall, 17/bin after 15/bin.
             if programs := sorted(filter(Path.is_file, folder.glob(f"**/{name}"))) if folder is not None else []:
                 return programs[-1]
     on_path = [path for name in names if (path := shutil.which(name))]

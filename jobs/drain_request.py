@@ -23,7 +23,7 @@ from app.seal import Sealer, SealError
 from app.store.checks import ClaimedRow, claim_rows, list_settled_sides
 from app.store.db import NotFound, StoreError
 from app.store.requests import get_request_for_job
-from app.store.sizes import learn_of_rows
+from app.store.sizes import analyze_outgrown_tables
 from app.store.workers import end_drain, list_queued_keys, start_drain
 from app.store.workspaces import get_workspace
 from jobs.check_row import Check, Errand, check_row, end_check, give_back
@@ -60,7 +60,7 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
     try:
         await start_drain(worker.db, request_id, worker.id)
         errand = await _open_errand(worker, request_id)
-        await learn_of_rows(worker.db, errand.request.counts.total)
+        await analyze_outgrown_tables(worker.db)
         is_unfinished = await _claim_for_a_while(worker, errand)
         await end_drain(worker.db, request_id, worker.id)
     except NotFound:
@@ -149,6 +149,7 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
     half_done = [row.row for row in claimed if _has_settled_side(row)]
     try:
         if half_done:
+            await analyze_outgrown_tables(worker.db)
             settled = await list_settled_sides(worker.db, errand.request.id, half_done)
     except BaseException:
         for row in claimed:

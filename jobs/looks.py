@@ -12,13 +12,16 @@ FAR: Final = 50
 """How many queued rows are looked at for each that is wanted: far passes over those whose hosts have little room."""
 
 FAR_SECONDS: Final = 0.1
-"""When to look far again after that brought too little, as long as there is something near."""
+"""How long no far look is made after one that brought too little, as long as there is something near.
+
+Rows of a host that comes free behind those of a crowded one wait for so long; it shows where checks take less.
+"""
 FRONT_SECONDS: Final = 1.0
 """How often a look begins at the first row."""
 
 
 class Looks:
-    """The next look of one drain: from which row on, and how far. The first one sees all there is to see."""
+    """The next look of one drain: from which row on, and how far. The first one is whole."""
 
     def __init__(self) -> None:
         self.from_row = 1

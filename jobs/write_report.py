@@ -17,7 +17,7 @@ from app.reports import ReportStore, ReportStoreError
 from app.store.db import NotFound, StoreError
 from app.store.lines import iterate_report_lines
 from app.store.requests import RequestRecord, get_request_for_job, mark_report_failed, mark_report_written
-from app.store.sizes import learn_of_checks
+from app.store.sizes import analyze_outgrown_tables
 from jobs.context import WorkerContext
 
 _LOG: Final = structlog.get_logger()
@@ -43,7 +43,7 @@ async def write_report(db: Any, reports: ReportStore, request_id: UUID) -> bool:
         return False
     if request.state != "reporting":
         return request.state == "done"
-    await learn_of_checks(db, request.counts.total)
+    await analyze_outgrown_tables(db)
     path = report_path(request)
     counted = _Counted()
     try:

@@ -21,7 +21,7 @@ Json = dict[str, object]
 
 MOST_KEPT: Final = 200
 LEAST_SECONDS: Final = 1.0
-SHARE: Final = 50
+SHARE: Final = 20
 """A summary is kept for this many times what it took."""
 
 

@@ -182,7 +182,8 @@ async def _planning_anew(db: Database) -> AsyncIterator[Any]:
 async def open_pool(url: str, *, most: int = 10, keeps_plans: bool = False) -> Any:
     """Open a pool of at most `most` connections; none is made before it is needed.
 
-    `keeps_plans`: what is not `planned_anew` is planned once: for a worker, which asks the same all the time.
+    `keeps_plans`: what is not `planned_anew` is planned once, whatever its values (arrays and limits are guessed at).
+    It is for a worker, which asks the same all the time.
 
     Raises:
         Unavailable: PostgreSQL does not answer.

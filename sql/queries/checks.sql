@@ -3,7 +3,9 @@
 -- params: request_id uuid, worker_id uuid, most integer, full_keys text[], keys text[], rooms integer[], default_room integer, scan bigint, retry_budget interval, from_row integer
 WITH candidate AS (
     SELECT row, pace_key FROM request_rows
-    WHERE request_id = $1 AND state = 'queued' AND row >= $10 AND pace_key <> ALL ($4)
+    WHERE request_id = $1 AND state = 'queued' AND row >= $10
+        -- Not by itself: where all rows have one key, a plan for any keys would take it for true of none.
+        AND coalesce(pace_key <> ALL ($4), true)
         AND EXISTS (SELECT FROM requests WHERE id = $1 AND cancelled_at IS NULL)
     ORDER BY row LIMIT $8
 ), ranked AS (
@@ -11,6 +13,7 @@ WITH candidate AS (
     FROM candidate c LEFT JOIN unnest($5::text[], $6::integer[]) AS k (key, room) ON k.key = c.pace_key
 ), picked AS (
     -- One by one and by place, since a join would be planned by statistics that a fresh request does not have yet.
+    -- A row that changes before it is locked has another place then: a later look takes it.
     SELECT r.place FROM (SELECT row FROM ranked WHERE nth <= room ORDER BY row LIMIT 4 * $3) w CROSS JOIN LATERAL (
         SELECT ctid AS place FROM request_rows WHERE request_id = $1 AND row = w.row AND state = 'queued'
         FOR UPDATE SKIP LOCKED

@@ -1,15 +1,16 @@
 -- name: analyze_checks :exec
--- Have the table of sides looked at; where somebody does so already, nothing.
+-- Have PostgreSQL look at the table of sides; where somebody does so already, nothing.
 -- params:
 ANALYZE (SKIP_LOCKED) checks;
 
 -- name: analyze_rows :exec
--- Have the table of rows looked at; where somebody does so already, nothing.
+-- Have PostgreSQL look at the table of rows; where somebody does so already, nothing.
 -- params:
 ANALYZE (SKIP_LOCKED) request_rows;
 
--- name: count_known_rows :one
--- How many rows the tables had when they were last looked at; -1: they never were.
+-- name: list_outgrown_tables :many
+-- Tables that are more than twice as large as PostgreSQL takes them for when it plans.
 -- params:
-SELECT (SELECT reltuples FROM pg_class WHERE oid = 'request_rows'::regclass)::bigint AS rows,
-    (SELECT reltuples FROM pg_class WHERE oid = 'checks'::regclass)::bigint AS checks;
+SELECT relname::text AS name FROM pg_class
+WHERE oid IN ('request_rows'::regclass, 'checks'::regclass)
+    AND pg_relation_size(oid) / current_setting('block_size')::bigint > 2 * greatest(relpages, 10);

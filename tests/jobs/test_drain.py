@@ -1,6 +1,7 @@
 """A drain keeps the window full, serves small requests beside large ones, and tries again only what is open."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from jobs.drain_request import drain_request
 from jobs.looks import FAR, NEAR
 from tests.fakes.counting import Counting
 from tests.jobs.hands import Hands, Hire, box, boxes, codes_of, wait_until
-from tests.store.ledger import Space
+from tests.store.ledger import Space, make_rows
 
 
 async def test_every_row_is_checked_once_and_every_outcome_is_right(
@@ -111,11 +112,12 @@ async def test_a_host_with_no_room_makes_its_rows_wait_and_no_others(
 async def test_rows_far_behind_those_of_a_crowded_host_are_found(
     space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scans: list[float] = []
+    looks: list[tuple[float, bool]] = []
 
     async def look(*given: Any, scan: int, **named: Any) -> tuple[list[ClaimedRow], int]:
-        scans.append(scan / given[3])
-        return await claim_rows(*given, scan=scan, **named)
+        claimed, first_row = await claim_rows(*given, scan=scan, **named)
+        looks.append((scan / given[3], len(claimed) == given[3]))
+        return claimed, first_row
 
     def tell_rooms(_: object) -> dict[str, int]:
         few = sum(name.startswith("held-") for name in servers.asked) < 3
@@ -131,7 +133,9 @@ async def test_rows_far_behind_those_of_a_crowded_host_are_found(
     async with asyncio.timeout(10):
         while (await space.read(request_id)).counts.connected < len(elsewhere):
             await asyncio.sleep(0.02)
-    assert set(scans) == {NEAR, FAR}
+    followed = set(itertools.pairwise(looks))
+    assert {after for before, (after, _) in followed if before == (NEAR, False)} >= {FAR}
+    assert {after for before, (after, _) in followed if before == (NEAR, True)} <= {NEAR}
     servers.let_go.set()
     await drained
 
@@ -224,8 +228,11 @@ async def test_a_request_waits_while_the_operator_has_lost_the_secret_key(
 async def test_a_request_larger_than_postgresql_knew_of_is_told_to_it(
     space: Space, servers: Counting, hands: Hire
 ) -> None:
-    await space.db.execute("UPDATE pg_class SET reltuples = -1 WHERE relname = 'request_rows'")  # as when it was made
-    request_id = await space.add(boxes(servers, 3))
+    await space.db.execute("UPDATE pg_class SET relpages = 0, reltuples = -1 WHERE oid = 'request_rows'::regclass")
+    request_id = await space.add([*boxes(servers, 3), *make_rows(503)[3:]])
+    await space.db.execute(
+        "UPDATE request_rows SET state = 'done', outcome = 'failed' WHERE request_id = $1 AND row > 3", request_id
+    )
     one: Hands = await hands()
     await one.drain(request_id)
-    assert await space.db.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'request_rows'") >= 3
+    assert await space.db.fetchval("SELECT relpages FROM pg_class WHERE oid = 'request_rows'::regclass") > 20
