@@ -112,11 +112,11 @@ async def test_a_host_with_no_room_makes_its_rows_wait_and_no_others(
 async def test_rows_far_behind_those_of_a_crowded_host_are_found(
     space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[tuple[float, bool]] = []
+    looks: list[tuple[int, bool]] = []
 
     async def look(*given: Any, scan: int, **named: Any) -> tuple[list[ClaimedRow], int]:
         claimed, first_row = await claim_rows(*given, scan=scan, **named)
-        looks.append((scan / given[3], len(claimed) == given[3]))
+        looks.append((scan // given[3], len(claimed) == given[3]))
         return claimed, first_row
 
     def tell_rooms(_: object) -> dict[str, int]:
@@ -133,9 +133,9 @@ async def test_rows_far_behind_those_of_a_crowded_host_are_found(
     async with asyncio.timeout(10):
         while (await space.read(request_id)).counts.connected < len(elsewhere):
             await asyncio.sleep(0.02)
-    followed = set(itertools.pairwise(looks))
-    assert {after for before, (after, _) in followed if before == (NEAR, False)} >= {FAR}
-    assert {after for before, (after, _) in followed if before == (NEAR, True)} <= {NEAR}
+    followed = [(scan, is_full, after) for (scan, is_full), (after, _) in itertools.pairwise(looks)]
+    assert FAR in {after for scan, is_full, after in followed if scan == NEAR and not is_full}
+    assert {after for _, is_full, after in followed if is_full} <= {NEAR}
     servers.let_go.set()
     await drained
 
