@@ -153,7 +153,7 @@ CREATE TABLE request_rows (
 CREATE INDEX request_rows_queued ON request_rows (request_id, row) INCLUDE (pace_key) WHERE state = 'queued';
 CREATE INDEX request_rows_checking ON request_rows (worker_id) WHERE state = 'checking';
 CREATE INDEX request_rows_waiting ON request_rows (due_at) WHERE state = 'waiting';
--- Queued rows are always taken for rare: those of a large request are so in the end, and their index is for them.
+-- Without statistics PostgreSQL takes queued rows for rare, and uses their index.
 ALTER TABLE request_rows ALTER COLUMN state SET STATISTICS 0;
 
 CREATE TABLE checks (

@@ -87,8 +87,8 @@ async def claim_rows(
     rooms: Mapping[str, int],
     default_room: int,
     retry_budget: timedelta,
-    from_row: int = 1,
-    scan: int = 1000,
+    from_row: int,
+    scan: int,
 ) -> tuple[list[ClaimedRow], int]:
     """Claim up to `limit` queued rows. `rooms`: how many more checks a pace key bears; others bear `default_room`.
 

@@ -96,8 +96,8 @@ class Statement:
     def planned_anew(self) -> "Statement":
         """Return it so that it is planned at each call, for the tables as they are then.
 
-        PostgreSQL keeps a plan after five calls, and one from the first rows of a new installation may read a whole
-        table for each row of the first large request.
+        PostgreSQL keeps a plan after five calls (a worker's connection after the first), and one from the first rows of
+        a new installation may read a whole table for each row of the first large request.
         """
         return Statement(self.query, is_planned_anew=True)
 

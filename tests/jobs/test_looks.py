@@ -22,14 +22,7 @@ def test_who_finds_enough_looks_near_from_the_first_queued_row_on() -> None:
     assert not looks.is_whole
 
 
-def test_what_brought_too_little_near_is_looked_for_far() -> None:
-    looks = Looks()
-    looks.note(25, 25, 1, 10.0)
-    looks.note(25, 3, 7, 10.0)
-    assert look(looks) == (7, FAR)
-
-
-def test_far_looks_follow_each_other_while_they_bring_enough() -> None:
+def test_what_brought_too_little_near_is_looked_for_far_as_long_as_that_brings_enough() -> None:
     looks = Looks()
     for _ in range(3):
         looks.note(25, 25, 7, 10.0)

@@ -74,8 +74,8 @@ class Space:
     async def look(
         self, request_id: UUID, worker_id: UUID, most: int = 100, **changes: Any
     ) -> tuple[list[ClaimedRow], int]:
-        terms: dict[str, Any] = {"rooms": {}, "default_room": 1000, "retry_budget": BUDGET, **changes}
-        return await claim_rows(self.db, request_id, worker_id, most, **terms)
+        terms: dict[str, Any] = {"rooms": {}, "default_room": 1000, "retry_budget": BUDGET, "from_row": 1, "scan": 1000}
+        return await claim_rows(self.db, request_id, worker_id, most, **(terms | changes))
 
     async def end(self, worker_id: UUID, *records: RowRecord) -> list[UUID]:
         return await record_results(self.db, worker_id, records)

@@ -10,13 +10,12 @@ import pytest
 from app import embedded
 from app.seal import Keyring, new_key_text
 from app.store.accounts import list_accounts
-from app.store.checks import claim_rows
 from app.store.db import Unavailable, connect, is_reachable, new_id, open_pool, transaction
 from app.store.migrate import migrate
 from app.store.workers import beat
 from app.store.workspaces import insert_workspace, list_api_keys
 from tests.real.servers import open_servers
-from tests.store.ledger import BUDGET, Space, make_rows
+from tests.store.ledger import Space, make_rows
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ async def test_a_server_that_died_is_unavailable_until_it_is_back(servers: embed
         postgres.wait()
         started = time.monotonic()
         with pytest.raises(Unavailable):
-            await claim_rows(held, request_id, worker, 1, rooms={}, default_room=1, retry_budget=BUDGET)
+            await Space(held, keyring, space.workspace).claim(request_id, worker)
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await list_accounts(own_pool, space.id)

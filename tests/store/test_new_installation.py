@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 
-from app import embedded
 from app.model import Row
 from app.seal import Keyring
 from app.store.db import open_pool
@@ -22,18 +21,12 @@ MANY, BLOCK = 3000, 25
 _NUMBERS = count(1)
 
 
-@pytest.fixture(params=["ground", "other_ground"], ids=["our PostgreSQL", "the oldest here"])
-def each_ground(request: pytest.FixtureRequest) -> embedded.Embedded:
-    found: embedded.Embedded = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
-async def link(each_ground: embedded.Embedded) -> AsyncIterator[Any]:
+async def link(each_url: str) -> AsyncIterator[Any]:
     """Yield a worker's connection to a database in which nothing has happened."""
     name = f"new_installation_{next(_NUMBERS)}"
-    await run_sql(each_ground.database_url, f"CREATE DATABASE {name}")
-    url = name_database(each_ground.database_url, name)
+    await run_sql(each_url, f"CREATE DATABASE {name}")
+    url = name_database(each_url, name)
     await migrate(url)
     pool = await open_pool(url, most=1, keeps_plans=True)
     async with pool.acquire() as held:
@@ -41,7 +34,7 @@ async def link(each_ground: embedded.Embedded) -> AsyncIterator[Any]:
             await held.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
         yield held
     await pool.close()
-    await run_sql(each_ground.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+    await run_sql(each_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def check_all(space: Space, rows: Sequence[Row], rooms: Mapping[str, int] | None = None) -> int:
