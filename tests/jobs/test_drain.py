@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from app.enqueue import QUEUE_NAME
 from app.model import Counts
 from app.seal import Keyring, new_key_text
-from app.store.checks import ClaimedRow, claim_rows
+from app.store.checks import ClaimedRow, claim_rows, list_settled_sides
 from jobs import drain_request as draining
 from jobs.drain_request import drain_request
 from jobs.looks import FAR, NEAR
 from tests.fakes.counting import Counting
 from tests.jobs.hands import Hands, Hire, box, boxes, codes_of, wait_until
-from tests.store.ledger import Space, make_rows
+from tests.store.ledger import Space, ended, make_rows
 
 
 async def test_every_row_is_checked_once_and_every_outcome_is_right(
@@ -236,3 +236,29 @@ async def test_a_request_larger_than_postgresql_knew_of_is_told_to_it(
     one: Hands = await hands()
     await one.drain(request_id)
     assert await space.db.fetchval("SELECT relpages FROM pg_class WHERE oid = 'request_rows'::regclass") > 20
+
+
+async def test_results_that_became_many_in_the_middle_of_a_drain_are_told_to_it(
+    space: Space, servers: Counting, hands: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier, worker = await space.add(make_rows(500)), uuid4()
+    await space.end(worker, *map(ended, await space.claim(earlier, worker, 500)))
+    request_id = await space.add([box(servers, 1, smtp="good", imap="later")])
+    one: Hands = await hands()
+    await one.drain(request_id)
+    await space.db.execute("UPDATE request_rows SET state = 'queued', due_at = NULL WHERE state = 'waiting'")
+
+    async def claim_from_few(*given: Any, **named: Any) -> tuple[list[ClaimedRow], int]:
+        await space.db.execute("UPDATE pg_class SET relpages = 0, reltuples = -1 WHERE oid = 'checks'::regclass")
+        return await claim_rows(*given, **named)
+
+    async def look_up(*given: Any) -> Any:
+        known.append(await space.db.fetchval("SELECT relpages FROM pg_class WHERE oid = 'checks'::regclass"))
+        return await list_settled_sides(*given)
+
+    known: list[int] = []
+    monkeypatch.setattr(draining, "claim_rows", claim_from_few)
+    monkeypatch.setattr(draining, "list_settled_sides", look_up)
+    await one.drain(request_id)
+    assert await codes_of(space, request_id) == ("connected", "ok", "ok")
+    assert min(known) > 20
