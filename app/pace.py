@@ -80,8 +80,9 @@ class Pace:
         Those that bear as many as a key of which nothing is known are left out: most have nobody at them.
         """
         now = self._now()
-        rooms: dict[str, int] = {}
-        is_crowded = self.default_room() == 0
+        default_room = self.default_room()
+        is_crowded = default_room == 0
+        rooms = {key: most for key, most in self._limits.items() if most < default_room and key not in self._doors}
         for name in list(self._gates if is_crowded else self._active):
             gate = self._gates[name]
             room = self._room_for_rows(gate, now)
@@ -99,7 +100,8 @@ class Pace:
         """Return how many more rows one pace key bears."""
         now = self._now()
         doors = self._doors.get(pace_key, set())
-        return min((self._room_for_rows(self._gates[door], now) for door in doors), default=self.default_room())
+        unknown = min(self.default_room(), self._limits.get(pace_key, START_LIMIT))
+        return min((self._room_for_rows(self._gates[door], now) for door in doors), default=unknown)
 
     def default_room(self) -> int:
         """Return how many rows a key bears of which nothing is known."""

@@ -1,7 +1,7 @@
 """Pure: what the check of a side came to, as it is stored and shown: code, words, settings that were used."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -52,11 +52,19 @@ class RowVerdict:
 class Progress:
     """How far a row's check got; it tells what is known when the check is cancelled.
 
-    `ended`: sides that were through. `sent`: sides whose credentials may have been sent.
+    `ended`: sides that were through. `sent`: sides whose credentials may have been sent. `on_knock`: is called once,
+    when the first of its hosts is asked for a turn.
     """
 
     ended: dict[Protocol, SideVerdict] = field(default_factory=dict)
     sent: set[Protocol] = field(default_factory=set)
+    on_knock: Callable[[], None] | None = None
+
+    def knock(self) -> None:
+        """Tell that the check is no longer on its way to its first host."""
+        if self.on_knock is not None:
+            self.on_knock()
+            self.on_knock = None
 
 
 def judge(

@@ -161,6 +161,7 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
         task = asyncio.create_task(check_row(worker, errand, check))
         worker.checks[task] = row
         worker.rooms.begin(row.request_id, check.workspace_id, row.pace_key)
+        check.progress.on_knock = functools.partial(worker.rooms.knock, row.pace_key)
         task.add_done_callback(functools.partial(end_check, worker, check))
         if worker.stopping.is_set():
             task.cancel()  # before its first step

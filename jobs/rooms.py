@@ -1,22 +1,27 @@
 """Pure: room at crowded hosts, shared fairly by the drains of one process that have rows for them.
 
 What comes free at a host goes to the workspace that has the fewest checks there; within it, to the request that has the
-fewest; of equals, to who has waited longest. Hosts are known by the rows' pace keys.
+fewest; of equals, to who has waited longest. Hosts are known by the rows' pace keys. Checks that have begun and are on
+their way (their host's name is looked up, say) have taken room there too, which the pace does not know of yet.
 """
 
 import heapq
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
+
+SPARE: Final = 1
+"""How many checks more than it has room for are sent to a host, where they wait: no place stays empty meanwhile."""
 
 _Rank: TypeAlias = tuple[int, int, float]
 
 
 class Rooms:
-    """Who has checks at which host, and who waits for room there."""
+    """Who has checks at which host, how many are on their way there, and who waits for room."""
 
     def __init__(self) -> None:
+        self._coming: Counter[str] = Counter()
         self._held: Counter[tuple[UUID, str]] = Counter()
         self._workspaces: dict[UUID, UUID] = {}
         self._keys: dict[UUID, Collection[str]] = {}
@@ -25,9 +30,16 @@ class Rooms:
         self._waiting: dict[str, set[UUID]] = {}
 
     def begin(self, request_id: UUID, workspace_id: UUID, key: str) -> None:
-        """A check of a request begins at a host."""
+        """A check of a request sets out for a host."""
+        self._coming[key] += 1
         for owner in (request_id, workspace_id):
             self._held[owner, key] += 1
+
+    def knock(self, key: str) -> None:
+        """A check that set out is there, or will not come."""
+        self._coming[key] -= 1
+        if not self._coming[key]:
+            del self._coming[key]
 
     def end(self, request_id: UUID, workspace_id: UUID, key: str) -> None:
         """A check that began has ended."""
@@ -57,20 +69,26 @@ class Rooms:
     def share(
         self, request_id: UUID, workspace_id: UUID, rooms: Mapping[str, int], default_room: int
     ) -> dict[str, int]:
-        """Return the rooms for one request: what is kept for those who come before it is taken off."""
+        """Return the rooms for one request: what is taken, or kept for those who come before it, is taken off."""
         shared = dict(rooms)
-        for key, waiting in self._waiting.items():
+        for key in {*rooms, *self._coming, *self._waiting}:
             room = rooms.get(key, default_room)
             if room > 0:
-                own = self._rank(request_id, workspace_id, key)
-                before = sum(self._rank(one, self._workspaces[one], key) < own for one in waiting if one != request_id)
-                shared[key] = max(0, room - before)
+                before = self._count_before(request_id, workspace_id, key)
+                shared[key] = max(0, room - self._coming[key] - before + (0 if before else SPARE))
         return shared
 
     def next_at(self, key: str, room: int) -> list[UUID]:
         """Return the requests that wait at a host and have room there now, in their order."""
         waiting = self._waiting.get(key, ()) if room > 0 else ()
         return heapq.nsmallest(room, waiting, key=lambda one: self._rank(one, self._workspaces[one], key))
+
+    def _count_before(self, request_id: UUID, workspace_id: UUID, key: str) -> int:
+        waiting = self._waiting.get(key, ())
+        if not waiting:
+            return 0
+        own = self._rank(request_id, workspace_id, key)
+        return sum(self._rank(one, self._workspaces[one], key) < own for one in waiting if one != request_id)
 
     def _rank(self, request_id: UUID, workspace_id: UUID, key: str) -> _Rank:
         place = self._places.get(request_id, float("inf"))

@@ -20,6 +20,9 @@ HUGE = 20_000
 SMALL = 3
 SLOTS = 50
 HOSTS = 60
+WORKERS = 2
+PLACES = 5
+"""How many checks of the small host each worker has at once."""
 
 
 @pytest.fixture
@@ -37,20 +40,20 @@ async def queue(redis_url: str) -> AsyncIterator[Queue]:
 
 @pytest.fixture
 async def line(servers: Counting, database_url: str, redis_url: str, key_text: str) -> AsyncIterator[Line]:
-    """Run two workers."""
+    """Run the workers."""
     settings = {
         "SECRET_KEYS": key_text,
         "ALLOW_PORTS": f"{servers.smtp_port},{servers.imap_port}",
         "CHECK_CONCURRENCY": str(SLOTS),
-        "PROVIDER_LIMITS": f"{servers.hosts[-1]}=5",
+        "PROVIDER_LIMITS": f"{servers.hosts[-1]}={PLACES}",
         "LOG_LEVEL": "INFO",
     }
     with (
         tempfile.TemporaryDirectory(prefix="fairness-") as name,
         open_line(Path(name), database_url, redis_url, settings) as laid,
     ):
-        for worker in ("first", "second"):
-            await laid.start_worker(worker)
+        for number in range(WORKERS):
+            await laid.start_worker(f"worker{number}")
         yield laid
         for worker in list(laid.processes):
             laid.kill(worker)
@@ -133,9 +136,8 @@ async def test_three_rows_wait_little_for_hundreds_of_requests_that_cannot_go_on
 async def test_three_rows_wait_little_for_hundreds_at_the_same_small_host(
     space: Space, servers: Counting, queue: Queue, line: Line, is_same_workspace: bool
 ) -> None:
+    """Counted in checks of others that begin meanwhile: the host's own clock, which a busy machine does not change."""
     host = servers.hosts[-1]
-    # Always the same mailboxes, since some take longer than others.
-    alone = min([await measure_small(space, servers, queue, "small", host) for _ in range(2)])
     other = space if is_same_workspace else await enter_another(space, "neighbour")
     many = await connect(other, queue, boxes_all_over(servers, 600, "many", host))
 
@@ -143,6 +145,12 @@ async def test_three_rows_wait_little_for_hundreds_at_the_same_small_host(
         return (await other.read(many)).counts.connected > 10
 
     await until(is_running)
-    beside = [await measure_small(space, servers, queue, "small", host) for _ in range(4)]
+    beside = []
+    for turn in range(6):
+        before = len(servers.asked)
+        await measure_small(space, servers, queue, f"small{turn}", host)
+        begun = list(servers.asked)[before:]
+        last = max(begun.index(f"good-small{turn}-{number}@example.com") for number in range(1, SMALL + 1))
+        beside.append(last + 1 - SMALL)
     assert (await other.read(many)).counts.pending > 200
-    assert max(beside) < 2 * alone + 1
+    assert max(beside) <= 2 * WORKERS * PLACES

@@ -268,6 +268,21 @@ async def test_row_that_is_cancelled_tells_whether_its_secret_was_sent() -> None
     assert progress.ended == {}
 
 
+async def test_a_row_tells_once_that_it_has_come_to_its_hosts() -> None:
+    knocks: list[int] = []
+    async with serve([Do.HANG]) as one, serve(good_imap()) as two, open_kit() as (kit, _):
+        progress = Progress(on_knock=lambda: knocks.append(one.calls + two.calls))
+        checking = asyncio.create_task(
+            verify_row(row(side(Server(HOST, one.port, NONE)), side(Server(HOST, two.port, NONE))), kit, progress)
+        )
+        while not progress.ended:
+            await asyncio.sleep(0.01)
+        checking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await checking
+    assert knocks == [0]
+
+
 async def test_secret_is_in_nothing_that_a_row_comes_to() -> None:
     echo = [*NO_SMTP[:4], f"535 5.7.8 {PASSWORD} is wrong\r\n".encode(), *NO_SMTP[5:]]
     async with serve(echo) as server, open_kit() as (kit, _):
