@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 from app.checked import SideResult
@@ -19,9 +20,11 @@ from app.pace import Pace
 from app.settings import Settings
 from app.store.checks import ClaimedRow, RowRecord
 from app.task import Kit, RowTask
+from app.verdict import Progress
 from app.verify import verify_row
 from jobs.decide import Terms, count_tries, decide
 from jobs.drain_request import BLOCK_ROWS
+from jobs.rooms import Rooms
 from tests.fakes.policed import HOST, RIGHT
 
 EPOCH = datetime(2026, 11, 21, tzinfo=UTC)
@@ -32,6 +35,7 @@ IDLE_SECONDS = 1.0
 CLAIM_SECONDS = 0.005
 """What a claim takes in PostgreSQL."""
 NOWHERE = Side(wanted=False)
+REQUEST, WORKSPACE = UUID(int=1), UUID(int=2)
 
 
 @dataclass
@@ -63,7 +67,7 @@ def mailbox(
     address = f"info{number}@example.com"
     side = Side(True, address, address, host, port, Encryption.NONE)
     claimed = ClaimedRow(
-        request_id=UUID(int=1),
+        request_id=REQUEST,
         row=number,
         attempt=0,
         email=address,
@@ -96,6 +100,7 @@ class Drain:
     deadlines: Deadlines = field(default_factory=Deadlines)
     auto_correct: bool = True
     pace: Pace = field(default_factory=Pace, init=False)
+    rooms: Rooms = field(default_factory=Rooms, init=False)
     free: int = 0
     seconds: float = 0.0
 
@@ -143,7 +148,7 @@ class Drain:
         ]
 
     def _claim(self, now: datetime) -> list[Row]:
-        rooms = self.pace.rooms()
+        rooms = self.rooms.share(REQUEST, WORKSPACE, self.pace.rooms(), self.pace.default_room())
         taken: Counter[str] = Counter()
         claimed: list[Row] = []
         for row in self.rows:
@@ -152,6 +157,7 @@ class Drain:
                 break
             if row.state is RowState.QUEUED and taken[key] < rooms.get(key, self.pace.default_room()):
                 taken[key] += 1
+                self.rooms.begin(REQUEST, WORKSPACE, key)
                 was = row.claimed
                 row.state = RowState.CHECKING
                 row.claimed = replace(
@@ -175,10 +181,13 @@ class Drain:
         imap = claimed.imap if claimed.imap_open else None
         email, provider, pace_key = claimed.email, claimed.provider, claimed.pace_key
         task = RowTask(email, provider, pace_key, smtp, imap, secrets, self.auto_correct, count_tries(claimed))
+        progress = Progress(on_knock=partial(self.rooms.knock, pace_key))
         try:
-            verdict = await verify_row(task, kit)
+            verdict = await verify_row(task, kit, progress)
         finally:
             self.free += 1
+            progress.knock()
+            self.rooms.end(REQUEST, WORKSPACE, pace_key)
         now = EPOCH + timedelta(seconds=loop.time())
         terms = Terms((claimed.first_claimed_at or now) + BUDGET, now, (uuid4().int % 1000) / 1000)
         is_open = {Protocol.SMTP: claimed.smtp_open, Protocol.IMAP: claimed.imap_open}
