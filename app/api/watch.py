@@ -14,7 +14,7 @@ from app.store.requests import list_versions
 LOOK_SECONDS: Final = 0.25
 CALM_SECONDS: Final = 3.0
 """Rows end many times a second: a call that waits hears of counts after this long, of a new state at once."""
-MOST_TOLD_IN_A_SECOND: Final = 15
+MOST_TOLD_IN_A_SECOND: Final = 10
 """Of counts: where more calls wait, each waits longer, so that a crowd costs no more than a few do."""
 
 _LOG: Final = structlog.get_logger()
