@@ -63,6 +63,7 @@ CREATE TABLE requests (
 CREATE INDEX requests_newest ON requests (workspace_id, created_at DESC, id);
 CREATE INDEX requests_open ON requests (created_at) WHERE state <> 'done';
 CREATE INDEX requests_expiring ON requests (expires_at);
+CREATE INDEX requests_retries ON requests (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE accounts (
     id uuid PRIMARY KEY,

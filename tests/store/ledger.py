@@ -97,6 +97,13 @@ class Space:
         return dict(found)
 
 
+async def count_read(link: Any) -> int:
+    """Return how many rows have been read in this database; other connections tell of theirs a moment later."""
+    await link.execute("SELECT pg_stat_force_next_flush()")
+    asked = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::integer FROM pg_stat_user_tables"
+    return int(await link.fetchval(asked))
+
+
 def make_row(number: int, **changes: Any) -> Row:
     """Return a row whose both sides are to be checked, with one password."""
     email = str(changes.pop("email", f"user{number}@example.com"))

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.store.db import Statement, bind, transaction
-from app.store.requests import _COUNT_ROWS_WITH_CODE
+from app.store.requests import _COUNT_ROWS_WITH_CODE, purge_request
 from app.store.rows import _LIST_ERROR_GROUPS, _LIST_ROW_RESULTS
 from sql import load_queries
-from tests.store.ledger import Space, ended, make_rows
+from tests.store.ledger import Space, count_read, ended, make_rows
 
 OLD, NEW = 1000, 2000
 WORKER = uuid4()
@@ -105,6 +105,20 @@ async def test_no_question_reads_a_request_once_for_each_of_its_rows(space_on_ea
         for values in questions
     }
     assert {question: rows for question, rows in about_some.items() if not 0 < rows < NEW // 2} == {}
+
+
+async def test_a_request_is_deleted_without_a_look_at_all_the_others(space_on_each: Space) -> None:
+    request_id = await space_on_each.add(make_rows(1))
+    async with space_on_each.db.acquire() as link:
+        await link.execute(
+            "INSERT INTO requests SELECT (jsonb_populate_record(one, jsonb_build_object('id', gen_random_uuid()))).*"
+            " FROM requests AS one, generate_series(1, 5000) WHERE one.id = $1",
+            request_id,
+        )
+        await link.execute("ANALYZE requests")
+        before = await count_read(link)
+        await purge_request(link, request_id)
+        assert await count_read(link) - before < 100
 
 
 async def test_a_statement_that_is_planned_anew_keeps_no_plan(space: Space) -> None:

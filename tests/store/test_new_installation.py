@@ -15,7 +15,7 @@ from app.store.migrate import migrate
 from app.store.sizes import analyze_outgrown_tables
 from app.store.workspaces import insert_workspace
 from tests.conftest import name_database, run_sql
-from tests.store.ledger import Space, ended, make_row, make_rows
+from tests.store.ledger import Space, count_read, ended, make_row, make_rows
 
 MANY, BLOCK = 3000, 25
 _NUMBERS = count(1)
@@ -52,13 +52,6 @@ async def check_all(space: Space, rows: Sequence[Row], rooms: Mapping[str, int] 
     lines = [line async for part in iterate_report_lines(space.db, request_id, with_extra=True) for line in part]
     assert len(lines) == len(rows)
     return await count_read(space.db) - before
-
-
-async def count_read(link: Any) -> int:
-    """Return how many rows have been read in this database."""
-    await link.execute("SELECT pg_stat_force_next_flush()")
-    asked = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::integer FROM pg_stat_user_tables"
-    return int(await link.fetchval(asked))
 
 
 @pytest.mark.parametrize("key", ["google", "mx{}.hosting.example"], ids=["one host", "many hosts"])
