@@ -109,7 +109,7 @@ async def _dial(task: SideTask, server: Server, door: Door, turn_seconds: float,
     login = Login(protocol, server, side.username, task.secret, task.is_token, task.provider, side.sources)
     way = (server.port, server.encryption)
     loop = asyncio.get_running_loop()
-    task.progress.knock()
+    task.progress.arrive(protocol)
     async with pace.turn(
         *(door.name, protocol),
         is_big=door.is_big,

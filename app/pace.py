@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from app.codes import Code
 from app.gate import START_LIMIT, Gate, Refusals
+from app.intake.address import organisation_of
 from app.load import Way
 from app.model import Protocol
 from app.turns import Turns
@@ -71,18 +72,23 @@ class Pace:
         self._keys: dict[tuple[str, Protocol], set[str]] = {}
         self._active: set[tuple[str, Protocol]] = set()
         self._waitlists: dict[str, Waitlist] = {}
+        self._first_rooms: dict[str, int] = {}
+        for name, most in self._limits.items():
+            for key in {name, organisation_of(name)}:
+                self._first_rooms[key] = min(most, self._first_rooms.get(key, START_LIMIT))
         self._most_unproven = max(slots // 2, 2 * START_LIMIT) if slots else sys.maxsize
         self._unproven = 0
 
     def rooms(self) -> dict[str, int]:
         """Return how many more rows pace keys bear: the narrowest of a key's gates counts.
 
-        Those that bear as many as a key of which nothing is known are left out: most have nobody at them.
+        Those that bear as many as a key of which nothing is known are left out: most have nobody at them. Where nobody
+        has knocked, what the operator allows a host counts, and is taken for its organisation's, as keys are.
         """
         now = self._now()
         default_room = self.default_room()
         is_crowded = default_room == 0
-        rooms = {key: most for key, most in self._limits.items() if most < default_room and key not in self._doors}
+        rooms = {key: room for key, room in self._first_rooms.items() if room < default_room and key not in self._doors}
         for name in list(self._gates if is_crowded else self._active):
             gate = self._gates[name]
             room = self._room_for_rows(gate, now)
@@ -100,7 +106,7 @@ class Pace:
         """Return how many more rows one pace key bears."""
         now = self._now()
         doors = self._doors.get(pace_key, set())
-        unknown = min(self.default_room(), self._limits.get(pace_key, START_LIMIT))
+        unknown = min(self.default_room(), self._first_rooms.get(pace_key, START_LIMIT))
         return min((self._room_for_rows(self._gates[door], now) for door in doors), default=unknown)
 
     def default_room(self) -> int:

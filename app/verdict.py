@@ -52,19 +52,21 @@ class RowVerdict:
 class Progress:
     """How far a row's check got; it tells what is known when the check is cancelled.
 
-    `ended`: sides that were through. `sent`: sides whose credentials may have been sent. `on_knock`: is called once,
-    when the first of its hosts is asked for a turn.
+    `ended`: sides that were through. `sent`: sides whose credentials may have been sent. `on_arrival`: what to call
+    when no side is on its way to its first host any more.
     """
 
     ended: dict[Protocol, SideVerdict] = field(default_factory=dict)
     sent: set[Protocol] = field(default_factory=set)
-    on_knock: Callable[[], None] | None = None
+    on_arrival: Callable[[], None] | None = None
+    _arrived: set[Protocol] = field(default_factory=set)
 
-    def knock(self) -> None:
-        """Tell that the check is no longer on its way to its first host."""
-        if self.on_knock is not None:
-            self.on_knock()
-            self.on_knock = None
+    def arrive(self, *sides: Protocol) -> None:
+        """Tell that sides ask for a turn at their first host, or will not come there."""
+        self._arrived.update(sides)
+        if self.on_arrival is not None and len(self._arrived) == len(Protocol):
+            self.on_arrival()
+            self.on_arrival = None
 
 
 def judge(

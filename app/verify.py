@@ -65,12 +65,15 @@ async def _verify_side(
 ) -> SideVerdict | float | None:
     """Return the verdict of a side, or in how many seconds it is to come back; None: it is not to be checked."""
     if side is None or not side.wanted:
+        progress.arrive(protocol)
         return None
     task = SideTask(row, row.provider, protocol, side, secret or Secret(""), is_token, kit, progress)
     try:
         verdict = await _check_side(task)
     except NoTurn as waits:
         return waits.seconds
+    finally:
+        progress.arrive(protocol)
     progress.ended[protocol] = verdict
     return verdict
 

@@ -65,7 +65,7 @@ def end_check(worker: WorkerContext, check: Check, task: asyncio.Task[None]) -> 
     del worker.checks[task]
     worker.slots.release(1, check.workspace_id)
     key = check.row.pace_key
-    check.progress.knock()
+    check.progress.arrive(*Protocol)
     worker.rooms.end(check.row.request_id, check.workspace_id, key)
     for request_id in (check.row.request_id, *worker.rooms.next_at(key, worker.kit.pace.room_of(key))):
         if request_id in worker.ends:

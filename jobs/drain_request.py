@@ -26,6 +26,7 @@ from app.store.requests import get_request_for_job
 from app.store.sizes import analyze_outgrown_tables
 from app.store.workers import end_drain, list_queued_keys, start_drain
 from app.store.workspaces import get_workspace
+from app.verdict import Progress
 from jobs.check_row import Check, Errand, check_row, end_check, give_back
 from jobs.context import WorkerContext
 from jobs.looks import Looks
@@ -85,35 +86,52 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
     while not worker.stopping.is_set():
         if time.monotonic() >= ends_at:
             return True
-        taken = await worker.slots.acquire(BLOCK_ROWS, workspace_id)
-        started = 0
-        try:
-            with worker.claiming():
-                claimed, first_row = await _claim(worker, errand, taken, looks)
-                started = await _start_checks(worker, errand, claimed)
-        finally:
-            worker.slots.release(taken - started, workspace_id)
-        now, is_whole = time.monotonic(), looks.is_whole
-        looks.note(taken, len(claimed), first_row, now)
-        if not claimed and is_whole:
+        if not _is_worthwhile(worker, errand, looks):
+            await _wait_for_room(worker, errand, looks)
+            continue
+        wanted, claimed = await _look(worker, errand, looks)
+        if claimed:
+            worker.rooms.leave(request_id)
+        if looks.is_barren or not _is_worthwhile(worker, errand, looks):
             keys = await list_queued_keys(worker.db, request_id)
             if not keys:
                 return False
             worker.rooms.wait(request_id, workspace_id, keys)
-            await _wait_for_room(worker, request_id)
-            continue
-        worker.rooms.leave(request_id)
-        if len(claimed) == taken and now >= calls_at:
-            calls_at = now + CALL_SECONDS
+            await _wait_for_room(worker, errand, looks)
+        elif claimed == wanted and time.monotonic() >= calls_at:
+            calls_at = time.monotonic() + CALL_SECONDS
             await _call_for_help(worker, request_id)
     return True
 
 
-async def _wait_for_room(worker: WorkerContext, request_id: UUID) -> None:
+def _is_worthwhile(worker: WorkerContext, errand: Errand, looks: Looks) -> bool:
+    return not looks.is_resting(time.monotonic()) or looks.sees_room(_share_rooms(worker, errand)[0])
+
+
+async def _look(worker: WorkerContext, errand: Errand, looks: Looks) -> tuple[int, int]:
+    """Claim rows for the slots there are, and start their checks. Returns how many were wanted and how many came."""
+    workspace_id = errand.request.workspace_id
+    wanted = await worker.slots.acquire(BLOCK_ROWS, workspace_id)
+    started = 0
+    try:
+        rooms, default_room = _share_rooms(worker, errand)
+        with worker.claiming():
+            claimed, first_row = await _claim(worker, errand, wanted, looks, rooms, default_room)
+            started = await _start_checks(worker, errand, claimed)
+    finally:
+        worker.slots.release(wanted - started, workspace_id)
+    full = [key for key, room in rooms.items() if room <= 0] if default_room and not claimed else ()
+    looks.note(wanted, len(claimed), first_row, time.monotonic(), full)
+    return wanted, len(claimed)
+
+
+async def _wait_for_room(worker: WorkerContext, errand: Errand, looks: Looks) -> None:
     """Wait while the hosts of what is left have no room for it: until a check that matters has ended, or a second."""
-    ended = worker.ends[request_id]
-    ended.clear()
+    ended = worker.ends[errand.request.id]
     await asyncio.sleep(PACED_SECONDS)
+    ended.clear()
+    if looks.is_resting(time.monotonic()) and looks.sees_room(_share_rooms(worker, errand)[0]):
+        return
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(ended.wait(), LOOK_SECONDS)
 
@@ -125,17 +143,24 @@ async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:
         await ring_drain(worker.queue, request_id, defer_seconds=random.uniform(0.0, 0.2))  # noqa: S311 - spreads bells
 
 
-async def _claim(worker: WorkerContext, errand: Errand, most: int, looks: Looks) -> tuple[list[ClaimedRow], int]:
+def _share_rooms(worker: WorkerContext, errand: Errand) -> tuple[dict[str, int], int]:
+    """Return how many more rows of the request pace keys bear, and what each of the others does."""
+    pace, request = worker.kit.pace, errand.request
+    default_room = pace.default_room()
+    return worker.rooms.share(request.id, request.workspace_id, pace.rooms(), default_room), default_room
+
+
+async def _claim(
+    worker: WorkerContext, errand: Errand, most: int, looks: Looks, rooms: Mapping[str, int], default_room: int
+) -> tuple[list[ClaimedRow], int]:
     if worker.stopping.is_set():
         return [], 1
-    request_id, workspace_id = errand.request.id, errand.request.workspace_id
-    default_room = worker.kit.pace.default_room()
     return await claim_rows(
         worker.db,
-        request_id,
+        errand.request.id,
         worker.id,
         most,
-        rooms=worker.rooms.share(request_id, workspace_id, worker.kit.pace.rooms(), default_room),
+        rooms=rooms,
         default_room=default_room,
         retry_budget=timedelta(seconds=worker.settings.retry_budget_seconds),
         from_row=looks.from_row,
@@ -157,11 +182,11 @@ async def _start_checks(worker: WorkerContext, errand: Errand, claimed: list[Cla
         raise
     for row in claimed:
         sides = {of: side for (number, of), side in settled.items() if number == row.row and not _is_open(row, of)}
-        check = Check(row, errand.request.workspace_id, sides, time.monotonic())
+        progress = Progress(on_arrival=functools.partial(worker.rooms.arrive, row.pace_key))
+        check = Check(row, errand.request.workspace_id, sides, time.monotonic(), progress)
         task = asyncio.create_task(check_row(worker, errand, check))
         worker.checks[task] = row
         worker.rooms.begin(row.request_id, check.workspace_id, row.pace_key)
-        check.progress.on_knock = functools.partial(worker.rooms.knock, row.pace_key)
         task.add_done_callback(functools.partial(end_check, worker, check))
         if worker.stopping.is_set():
             task.cancel()  # before its first step

@@ -3,8 +3,11 @@
 Where hosts have room, what is wanted stands at the front: a few rows are looked at for each that is wanted, and many
 only when those brought too little. A look begins where the last one found the first queued row: before it lie rows that
 are done, and PostgreSQL would walk over what it still holds of them. Rows that come back there are seen a second later.
+Where nothing is left but rows of hosts without room, PostgreSQL would walk over all of them to find none: but for one a
+second, no look is made before one of these hosts has room again.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Final
 
 NEAR: Final = 4
@@ -19,6 +22,9 @@ Rows of a host that comes free behind those of a crowded one wait for so long; i
 FRONT_SECONDS: Final = 1.0
 """How often a look begins at the first row."""
 
+REST_SECONDS: Final = 1.0
+"""How long it is believed that what is queued is at hosts without room; rows of others may come back meanwhile."""
+
 
 class Looks:
     """The next look of one drain: from which row on, and how far. The first one is whole."""
@@ -28,17 +34,33 @@ class Looks:
         self.scan_factor = FAR
         self._far_at = 0.0
         self._front_at = 0.0
+        self._rests_until = 0.0
+        self._full: Collection[str] = ()
+        self.is_barren = False
+        """Whether the last look was whole and brought nothing."""
 
     @property
     def is_whole(self) -> bool:
         """Whether a look that brings nothing means that there is nothing."""
         return self.from_row == 1 and self.scan_factor == FAR
 
-    def note(self, wanted: int, claimed: int, first_row: int, now: float) -> None:
+    def is_resting(self, now: float) -> bool:
+        """Whether a look is worthwhile only once a host has room that had none."""
+        return now < self._rests_until
+
+    def sees_room(self, rooms: Mapping[str, int]) -> bool:
+        """Whether a host has room that had none. `rooms`: of pace keys, now; one that is not told of there has some."""
+        return any(rooms.get(key, 1) > 0 for key in self._full)
+
+    def note(self, wanted: int, claimed: int, first_row: int, now: float, full: Collection[str] = ()) -> None:
         """Decide on the next look by what the last one brought.
 
         `first_row`: the first queued row that it found, whether it was claimed or not. `now`: steady seconds.
+        `full`: the pace keys whose rows it had to leave, where all others had room.
         """
+        self.is_barren = self.is_whole and not claimed
+        if self.is_barren and full:
+            self._full, self._rests_until = full, now + REST_SECONDS
         if self.from_row == 1:
             self._front_at = now + FRONT_SECONDS
         if self.scan_factor == FAR and claimed < wanted:

@@ -3,6 +3,7 @@
 What comes free at a host goes to the workspace that has the fewest checks there; within it, to the request that has the
 fewest; of equals, to who has waited longest. Hosts are known by the rows' pace keys. Checks that have begun and are on
 their way (their host's name is looked up, say) have taken room there too, which the pace does not know of yet.
+Claims of several requests that are under way together do not know of each other: the host's gate holds them up.
 """
 
 import heapq
@@ -12,7 +13,10 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 SPARE: Final = 1
-"""How many checks more than it has room for are sent to a host, where they wait: no place stays empty meanwhile."""
+"""How many checks more than it has room for are sent to a host: the next place that comes free there is taken at once.
+
+Where there is room for one only, it may come with time, and the next one might wait for long.
+"""
 
 _Rank: TypeAlias = tuple[int, int, float]
 
@@ -35,7 +39,7 @@ class Rooms:
         for owner in (request_id, workspace_id):
             self._held[owner, key] += 1
 
-    def knock(self, key: str) -> None:
+    def arrive(self, key: str) -> None:
         """A check that set out is there, or will not come."""
         self._coming[key] -= 1
         if not self._coming[key]:
@@ -70,12 +74,13 @@ class Rooms:
         self, request_id: UUID, workspace_id: UUID, rooms: Mapping[str, int], default_room: int
     ) -> dict[str, int]:
         """Return the rooms for one request: what is taken, or kept for those who come before it, is taken off."""
-        shared = dict(rooms)
-        for key in {*rooms, *self._coming, *self._waiting}:
+        shared = {key: room + SPARE if room > 1 else room for key, room in rooms.items()}
+        for key in {*self._coming, *self._waiting}:
             room = rooms.get(key, default_room)
             if room > 0:
                 before = self._count_before(request_id, workspace_id, key)
-                shared[key] = max(0, room - self._coming[key] - before + (0 if before else SPARE))
+                spare = SPARE if room > 1 and not before else 0
+                shared[key] = max(0, room - self._coming[key] - before + spare)
         return shared
 
     def next_at(self, key: str, room: int) -> list[UUID]:

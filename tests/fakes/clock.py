@@ -20,7 +20,7 @@ GRACE_SECONDS = 0.0002
 class _Jumping(selectors.BaseSelector):
     def __init__(self) -> None:
         self._inner = selectors.DefaultSelector()
-        self.jumped_seconds = 0.0
+        self.jumped_seconds = 1000.0  # not 0, which may stand for "never"
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._inner.register(fileobj, events, data)

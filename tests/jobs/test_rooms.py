@@ -14,14 +14,14 @@ def test_who_waits_for_nothing_has_all_the_room_and_one_to_spare() -> None:
     assert rooms.share(HUGE, THEIRS, {"a.example": 3, "other.example": 0}, 10) == {"a.example": 4, "other.example": 0}
 
 
-def test_checks_on_their_way_have_taken_room_until_they_knock() -> None:
+def test_checks_on_their_way_have_taken_room_until_they_arrive() -> None:
     rooms = Rooms()
     for _ in range(4):
         rooms.begin(HUGE, OURS, "a.example")
     rooms.begin(HUGE, OURS, "new.example")
     assert rooms.share(HUGE, OURS, {"a.example": 3}, 10) == {"a.example": 0, "new.example": 10}
     assert rooms.share(SMALL, THEIRS, {"a.example": 9}, 10)["a.example"] == 6
-    rooms.knock("a.example")
+    rooms.arrive("a.example")
     assert rooms.share(HUGE, OURS, {"a.example": 3}, 10)["a.example"] == 1
 
 
@@ -29,16 +29,17 @@ def test_room_is_kept_for_a_workspace_that_has_fewer_checks_there() -> None:
     rooms = Rooms()
     for _ in range(3):
         rooms.begin(HUGE, THEIRS, "a.example")
-        rooms.knock("a.example")
+        rooms.arrive("a.example")
     rooms.wait(SMALL, OURS, ["a.example"])
     assert rooms.share(HUGE, THEIRS, {"a.example": 1}, 10)["a.example"] == 0
     assert rooms.share(HUGE, THEIRS, {"a.example": 3}, 10)["a.example"] == 2
     assert rooms.share(HUGE, THEIRS, {}, 10)["a.example"] == 9
-    assert rooms.share(SMALL, OURS, {"a.example": 1}, 10)["a.example"] == 2
+    assert rooms.share(SMALL, OURS, {"a.example": 1}, 10)["a.example"] == 1
+    assert rooms.share(SMALL, OURS, {"a.example": 2}, 10)["a.example"] == 3
     assert rooms.next_at("a.example", 1) == [SMALL]
     assert rooms.next_at("a.example", 0) == []
     rooms.leave(SMALL)
-    assert rooms.share(HUGE, THEIRS, {"a.example": 1}, 10) == {"a.example": 2}
+    assert rooms.share(HUGE, THEIRS, {"a.example": 1}, 10) == {"a.example": 1}
     assert rooms.next_at("a.example", 1) == []
 
 
@@ -73,7 +74,7 @@ def test_nothing_is_left_of_who_came_and_went() -> None:
     rooms = Rooms()
     rooms.begin(HUGE, OURS, "a.example")
     rooms.wait(HUGE, OURS, ["a.example", "b.example"])
-    rooms.knock("a.example")
+    rooms.arrive("a.example")
     rooms.end(HUGE, OURS, "a.example")
     rooms.leave(HUGE)
     rooms.leave(HUGE)

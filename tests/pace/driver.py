@@ -181,12 +181,12 @@ class Drain:
         imap = claimed.imap if claimed.imap_open else None
         email, provider, pace_key = claimed.email, claimed.provider, claimed.pace_key
         task = RowTask(email, provider, pace_key, smtp, imap, secrets, self.auto_correct, count_tries(claimed))
-        progress = Progress(on_knock=partial(self.rooms.knock, pace_key))
+        progress = Progress(on_arrival=partial(self.rooms.arrive, pace_key))
         try:
             verdict = await verify_row(task, kit, progress)
         finally:
             self.free += 1
-            progress.knock()
+            progress.arrive(*Protocol)
             self.rooms.end(REQUEST, WORKSPACE, pace_key)
         now = EPOCH + timedelta(seconds=loop.time())
         terms = Terms((claimed.first_claimed_at or now) + BUDGET, now, (uuid4().int % 1000) / 1000)

@@ -154,9 +154,10 @@ async def test_operators_limit_may_name_address_key_or_host(name: str) -> None:
 
 
 async def test_operators_limit_counts_before_anybody_has_knocked() -> None:
-    pace = Pace({"small.example": 2, "large.example": 50})
-    assert pace.rooms() == {"small.example": 2}
-    assert (pace.room_of("small.example"), pace.room_of("large.example")) == (2, START_LIMIT)
+    pace = Pace({"mail.small.example": 4, "small.example": 2, "mx.tiny.example": 1, "large.example": 50})
+    rooms = pace.rooms()
+    assert (rooms["small.example"], rooms["tiny.example"], rooms.get("large.example")) == (2, 1, None)
+    assert [pace.room_of(f"{name}.example") for name in ("small", "tiny", "large")] == [2, 1, START_LIMIT]
 
 
 async def test_rows_of_a_hopeless_host_are_let_through_to_their_end() -> None:

@@ -43,6 +43,7 @@ def test_server_that_takes_twenty_logins_a_minute(is_told_at_login: bool) -> Non
     least_seconds = (MAILBOXES / 20 - 1) * 60
     assert drained.seconds <= 1.3 * least_seconds
     assert max(server.logins_of.values()) <= 3
+    assert sum(row.claimed.put_off_count for row in drained.rows) <= 0.1 * MAILBOXES
 
 
 @pytest.mark.parametrize("ban", Ban)

@@ -13,7 +13,7 @@ from app.task import Kit, RowTask
 from app.verdict import Progress, SideVerdict
 from app.verify import verify_row
 from tests.fakes.dials import watch_dials
-from tests.fakes.names import FAIL, Script
+from tests.fakes.names import FAIL, SILENT, Script
 from tests.fakes.scripted import Do, Peer, Step, serve
 from tests.real.certificates import Authority
 from tests.verify.conftest import (
@@ -268,19 +268,23 @@ async def test_row_that_is_cancelled_tells_whether_its_secret_was_sent() -> None
     assert progress.ended == {}
 
 
-async def test_a_row_tells_once_that_it_has_come_to_its_hosts() -> None:
-    knocks: list[int] = []
-    async with serve([Do.HANG]) as one, serve(good_imap()) as two, open_kit() as (kit, _):
-        progress = Progress(on_knock=lambda: knocks.append(one.calls + two.calls))
-        checking = asyncio.create_task(
-            verify_row(row(side(Server(HOST, one.port, NONE)), side(Server(HOST, two.port, NONE))), kit, progress)
-        )
-        while not progress.ended:
-            await asyncio.sleep(0.01)
+@pytest.mark.parametrize("is_second_silent", [False, True])
+async def test_a_row_has_arrived_when_both_its_sides_ask_for_a_turn_and_tells_so_once(is_second_silent: bool) -> None:
+    arrivals: list[str] = []
+    host = "slow.example" if is_second_silent else HOST
+    script: Script = {**HERE, "slow.example A": SILENT}
+    async with serve([Do.HANG]) as one, serve(good_imap()) as two, open_kit(script) as (kit, _):
+        progress = Progress(on_arrival=lambda: arrivals.append("here"))
+        task = row(side(Server(HOST, one.port, NONE)), side(Server(host, two.port, NONE)))
+        checking = asyncio.create_task(verify_row(task, kit, progress))
+        async with asyncio.timeout(5):
+            while not one.calls or not (two.calls or is_second_silent):
+                await asyncio.sleep(0.01)
+        assert arrivals == ([] if is_second_silent else ["here"])
         checking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await checking
-    assert knocks == [0]
+    assert arrivals == ["here"]
 
 
 async def test_secret_is_in_nothing_that_a_row_comes_to() -> None:
