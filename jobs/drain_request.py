@@ -34,8 +34,8 @@ from jobs.looks import Looks
 BLOCK_ROWS: Final = 25
 SLICE_SECONDS: Final = 60.0
 """How long one drain claims before it rings for itself, for whoever hears it."""
-PACED_SECONDS: Final = 0.1
-LOOK_SECONDS: Final = 0.9
+PACED_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.95
 MOST_CALLS: Final = 4
 CALL_SECONDS: Final = 1.0
 """How often a drain that has more than enough to do looks for workers that could help."""
@@ -130,7 +130,7 @@ async def _wait_for_room(worker: WorkerContext, errand: Errand, looks: Looks) ->
     ended = worker.ends[errand.request.id]
     await asyncio.sleep(PACED_SECONDS)
     ended.clear()
-    if looks.is_resting(time.monotonic()) and looks.sees_room(_share_rooms(worker, errand)[0]):
+    if not looks.is_blind and _is_worthwhile(worker, errand, looks):
         return
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(ended.wait(), LOOK_SECONDS)

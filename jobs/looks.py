@@ -38,6 +38,8 @@ class Looks:
         self._full: Collection[str] = ()
         self.is_barren = False
         """Whether the last look was whole and brought nothing."""
+        self.is_blind = False
+        """Whether it is not known whose room is waited for: that look left nobody aside."""
 
     @property
     def is_whole(self) -> bool:
@@ -59,6 +61,7 @@ class Looks:
         `full`: the pace keys whose rows it had to leave, where all others had room.
         """
         self.is_barren = self.is_whole and not claimed
+        self.is_blind = self.is_barren and not full
         if self.is_barren and full:
             self._full, self._rests_until = full, now + REST_SECONDS
         if self.from_row == 1:
