@@ -67,9 +67,11 @@ def end_check(worker: WorkerContext, check: Check, task: asyncio.Task[None]) -> 
     key = check.row.pace_key
     check.progress.arrive(*Protocol)
     worker.rooms.end(check.row.request_id, check.workspace_id, key)
+    if check.row.request_id in worker.news:
+        worker.news[check.row.request_id].keys.add(key)
     for request_id in (check.row.request_id, *worker.rooms.next_at(key, worker.kit.pace.room_of(key))):
-        if request_id in worker.ends:
-            worker.ends[request_id].set()
+        if request_id in worker.news:
+            worker.news[request_id].rang.set()
     error = None if task.cancelled() else task.exception()
     if error is not None:
         _LOG.error("check.failed", request_id=str(check.row.request_id), row=check.row.row, exc_info=error)

@@ -21,11 +21,19 @@ from jobs.slots import Slots
 
 
 @dataclass(slots=True)
+class News:
+    """What a drain is told that waits. `keys`: hosts of its request's checks that have ended since it looked."""
+
+    rang: asyncio.Event = field(default_factory=asyncio.Event)
+    keys: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class WorkerContext:
     """One worker process.
 
     `heart`: a connection for its beat alone, which must not wait for one. `checks`: the checks in flight, each with
-    its row; `ends`: set when one of that request has ended, or when a host that it waits for has room for it; `rooms`:
+    its row; `news`: rings when one of a request has ended, or when a host that it waits for has room for it; `rooms`:
     who waits for which. `draining`: the requests it claims rows of, with the drain.
     `claims`: when each claim that has not come back began. `beating`: held while it beats, or judges who does not;
     `beats_since`: since when its heart beats without a gap. `writing`: reports that it writes. `looked_at`: the request
@@ -46,7 +54,7 @@ class WorkerContext:
     rooms: Rooms = field(default_factory=Rooms)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     checks: dict[asyncio.Task[None], ClaimedRow] = field(default_factory=dict)
-    ends: dict[UUID, asyncio.Event] = field(default_factory=dict)
+    news: dict[UUID, News] = field(default_factory=dict)
     draining: dict[UUID, asyncio.Task[Any]] = field(default_factory=dict)
     drains: set[asyncio.Task[None]] = field(default_factory=set)
     writing: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -28,14 +28,14 @@ from app.store.workers import end_drain, list_queued_keys, start_drain
 from app.store.workspaces import get_workspace
 from app.verdict import Progress
 from jobs.check_row import Check, Errand, check_row, end_check, give_back
-from jobs.context import WorkerContext
+from jobs.context import News, WorkerContext
 from jobs.looks import Looks
 
 BLOCK_ROWS: Final = 25
 SLICE_SECONDS: Final = 60.0
 """How long one drain claims before it rings for itself, for whoever hears it."""
 PACED_SECONDS: Final = 0.05
-LOOK_SECONDS: Final = 0.95
+"""How long places that come free are gathered before the next claim where hosts are full."""
 MOST_CALLS: Final = 4
 CALL_SECONDS: Final = 1.0
 """How often a drain that has more than enough to do looks for workers that could help."""
@@ -57,7 +57,7 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
     this = asyncio.current_task()
     assert this is not None
     worker.draining[request_id] = this
-    worker.ends[request_id] = asyncio.Event()
+    worker.news[request_id] = News()
     try:
         await start_drain(worker.db, request_id, worker.id)
         errand = await _open_errand(worker, request_id)
@@ -71,7 +71,7 @@ async def drain_request(worker: WorkerContext, request_id: UUID) -> None:
         _LOG.warning("drain.waits", request_id=str(request_id), error=f"{type(error).__name__} {error}")
         return
     finally:
-        del worker.draining[request_id], worker.ends[request_id]
+        del worker.draining[request_id], worker.news[request_id]
         worker.rooms.leave(request_id)
     if is_unfinished and not worker.stopping.is_set():
         await ring_drain(worker.queue, request_id)
@@ -83,29 +83,23 @@ async def _claim_for_a_while(worker: WorkerContext, errand: Errand) -> bool:
     ends_at = time.monotonic() + SLICE_SECONDS
     calls_at = 0.0
     looks = Looks()
+    keys: list[str] = []
     while not worker.stopping.is_set():
         if time.monotonic() >= ends_at:
             return True
-        if not _is_worthwhile(worker, errand, looks):
-            await _wait_for_room(worker, errand, looks)
-            continue
         wanted, claimed = await _look(worker, errand, looks)
         if claimed:
             worker.rooms.leave(request_id)
-        if looks.is_barren or not _is_worthwhile(worker, errand, looks):
+        if looks.is_barren or (looks.is_resting(time.monotonic()) and not _has_room(worker, errand, keys)):
             keys = await list_queued_keys(worker.db, request_id)
             if not keys:
                 return False
             worker.rooms.wait(request_id, workspace_id, keys)
-            await _wait_for_room(worker, errand, looks)
+            await _wait_for_room(worker, errand, keys, looks.rests_until)
         elif claimed == wanted and time.monotonic() >= calls_at:
             calls_at = time.monotonic() + CALL_SECONDS
             await _call_for_help(worker, request_id)
     return True
-
-
-def _is_worthwhile(worker: WorkerContext, errand: Errand, looks: Looks) -> bool:
-    return not looks.is_resting(time.monotonic()) or looks.sees_room(_share_rooms(worker, errand)[0])
 
 
 async def _look(worker: WorkerContext, errand: Errand, looks: Looks) -> tuple[int, int]:
@@ -114,26 +108,35 @@ async def _look(worker: WorkerContext, errand: Errand, looks: Looks) -> tuple[in
     wanted = await worker.slots.acquire(BLOCK_ROWS, workspace_id)
     started = 0
     try:
-        rooms, default_room = _share_rooms(worker, errand)
         with worker.claiming():
-            claimed, first_row = await _claim(worker, errand, wanted, looks, rooms, default_room)
+            claimed, first_row = await _claim(worker, errand, wanted, looks)
             started = await _start_checks(worker, errand, claimed)
     finally:
         worker.slots.release(wanted - started, workspace_id)
-    full = [key for key, room in rooms.items() if room <= 0] if default_room and not claimed else ()
-    looks.note(wanted, len(claimed), first_row, time.monotonic(), full)
+    looks.note(wanted, len(claimed), first_row, time.monotonic())
     return wanted, len(claimed)
 
 
-async def _wait_for_room(worker: WorkerContext, errand: Errand, looks: Looks) -> None:
-    """Wait while the hosts of what is left have no room for it: until a check that matters has ended, or a second."""
-    ended = worker.ends[errand.request.id]
+def _has_room(worker: WorkerContext, errand: Errand, keys: Iterable[str]) -> bool:
+    """Whether one of these hosts has room for the request."""
+    request, room_of = errand.request, worker.kit.pace.room_of
+    return any(worker.rooms.room_for(request.id, request.workspace_id, key, room_of(key)) for key in keys)
+
+
+async def _wait_for_room(worker: WorkerContext, errand: Errand, keys: Iterable[str], until: float) -> None:
+    """Wait for room at the hosts of what is queued, or of what has ended meanwhile; no longer than `until`.
+
+    `keys`: the hosts, as far as they are known. `until`: steady seconds; rows of others may have come back by then.
+    """
+    news = worker.news[errand.request.id]
     await asyncio.sleep(PACED_SECONDS)
-    ended.clear()
-    if not looks.is_blind and _is_worthwhile(worker, errand, looks):
-        return
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(ended.wait(), LOOK_SECONDS)
+    while (seconds := until - time.monotonic()) > 0 and not worker.stopping.is_set():
+        news.rang.clear()
+        if _has_room(worker, errand, {*keys, *news.keys}):
+            break
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(news.rang.wait(), seconds)
+    news.keys.clear()
 
 
 async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:
@@ -143,24 +146,17 @@ async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:
         await ring_drain(worker.queue, request_id, defer_seconds=random.uniform(0.0, 0.2))  # noqa: S311 - spreads bells
 
 
-def _share_rooms(worker: WorkerContext, errand: Errand) -> tuple[dict[str, int], int]:
-    """Return how many more rows of the request pace keys bear, and what each of the others does."""
-    pace, request = worker.kit.pace, errand.request
-    default_room = pace.default_room()
-    return worker.rooms.share(request.id, request.workspace_id, pace.rooms(), default_room), default_room
-
-
-async def _claim(
-    worker: WorkerContext, errand: Errand, most: int, looks: Looks, rooms: Mapping[str, int], default_room: int
-) -> tuple[list[ClaimedRow], int]:
+async def _claim(worker: WorkerContext, errand: Errand, most: int, looks: Looks) -> tuple[list[ClaimedRow], int]:
     if worker.stopping.is_set():
         return [], 1
+    request_id, workspace_id, pace = errand.request.id, errand.request.workspace_id, worker.kit.pace
+    default_room = pace.default_room()
     return await claim_rows(
         worker.db,
-        errand.request.id,
+        request_id,
         worker.id,
         most,
-        rooms=rooms,
+        rooms=worker.rooms.share(request_id, workspace_id, pace.rooms(), default_room),
         default_room=default_room,
         retry_budget=timedelta(seconds=worker.settings.retry_budget_seconds),
         from_row=looks.from_row,

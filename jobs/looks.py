@@ -7,7 +7,6 @@ Where nothing is left but rows of hosts without room, PostgreSQL would walk over
 second, no look is made before one of these hosts has room again.
 """
 
-from collections.abc import Collection, Mapping
 from typing import Final
 
 NEAR: Final = 4
@@ -34,12 +33,9 @@ class Looks:
         self.scan_factor = FAR
         self._far_at = 0.0
         self._front_at = 0.0
-        self._rests_until = 0.0
-        self._full: Collection[str] = ()
+        self.rests_until = 0.0
         self.is_barren = False
         """Whether the last look was whole and brought nothing."""
-        self.is_blind = False
-        """Whether it is not known whose room is waited for: that look left nobody aside."""
 
     @property
     def is_whole(self) -> bool:
@@ -47,23 +43,17 @@ class Looks:
         return self.from_row == 1 and self.scan_factor == FAR
 
     def is_resting(self, now: float) -> bool:
-        """Whether a look is worthwhile only once a host has room that had none."""
-        return now < self._rests_until
+        """Whether what is queued is believed to be at hosts without room."""
+        return now < self.rests_until
 
-    def sees_room(self, rooms: Mapping[str, int]) -> bool:
-        """Whether a host has room that had none. `rooms`: of pace keys, now; one that is not told of there has some."""
-        return any(rooms.get(key, 1) > 0 for key in self._full)
-
-    def note(self, wanted: int, claimed: int, first_row: int, now: float, full: Collection[str] = ()) -> None:
+    def note(self, wanted: int, claimed: int, first_row: int, now: float) -> None:
         """Decide on the next look by what the last one brought.
 
         `first_row`: the first queued row that it found, whether it was claimed or not. `now`: steady seconds.
-        `full`: the pace keys whose rows it had to leave, where all others had room.
         """
         self.is_barren = self.is_whole and not claimed
-        self.is_blind = self.is_barren and not full
-        if self.is_barren and full:
-            self._full, self._rests_until = full, now + REST_SECONDS
+        if self.is_barren:
+            self.rests_until = now + REST_SECONDS
         if self.from_row == 1:
             self._front_at = now + FRONT_SECONDS
         if self.scan_factor == FAR and claimed < wanted:

@@ -78,10 +78,14 @@ class Rooms:
         for key in {*self._coming, *self._waiting}:
             room = rooms.get(key, default_room)
             if room > 0:
-                before = self._count_before(request_id, workspace_id, key)
-                spare = SPARE if room > 1 and not before else 0
-                shared[key] = max(0, room - self._coming[key] - before + spare)
+                shared[key] = self.room_for(request_id, workspace_id, key, room)
         return shared
+
+    def room_for(self, request_id: UUID, workspace_id: UUID, key: str, room: int) -> int:
+        """Return the room for one request at one host, which has `room`."""
+        before = self._count_before(request_id, workspace_id, key)
+        spare = SPARE if room > 1 and not before else 0
+        return max(0, room - self._coming[key] - before + spare)
 
     def next_at(self, key: str, room: int) -> list[UUID]:
         """Return the requests that wait at a host and have room there now, in their order."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.gate import START_LIMIT
-from app.model import Counts, Encryption, Side
+from app.model import Counts, Encryption, Row, Side
 from app.store.checks import ClaimedRow, claim_rows
 from jobs import drain_request as draining
 from jobs.drain_request import drain_request
@@ -15,11 +16,24 @@ from jobs.looks import REST_SECONDS
 from jobs.rooms import SPARE
 from tests.fakes.counting import Counting, count_logins
 from tests.fakes.names import SILENT, serve_names
-from tests.jobs.hands import Hands, Hire, boxes, wait_until
+from tests.jobs.hands import Hands, Hire, box, boxes, wait_until
 from tests.store.ledger import Space, make_row
 
 PLACES = 5
 SLOW = "slow.example"
+
+
+def box_at(servers: Counting, number: int, kind: str, host: str) -> Row:
+    row = box(servers, number, kind)
+    return replace(row, pace_key=host, smtp=replace(row.smtp, host=host), imap=replace(row.imap, host=host))
+
+
+async def stop(one: Hands, drained: asyncio.Task[None]) -> None:
+    one.worker.stopping.set()
+    for task in list(one.worker.checks):
+        task.cancel()
+    await drained
+    await one.finish()
 
 
 async def most_checks(one: Hands) -> int:
@@ -67,6 +81,23 @@ async def test_rows_of_a_full_host_are_not_looked_for_before_it_has_room(
     assert brought.count(0) <= 2 * (2 + seconds / REST_SECONDS)
 
 
+async def test_rows_of_a_small_host_far_behind_a_crowd_go_on_as_soon_as_one_has_ended(
+    space: Space, hands: Hire
+) -> None:
+    async with count_logins(0.1, hosts=2) as servers:
+        crowded, small = servers.hosts
+        crowd = [box_at(servers, number, "held", crowded) for number in range(1, 701)]
+        few = [box_at(servers, number, "good", small) for number in range(701, 711)]
+        request_id = await space.add([*crowd, *few])
+        ports = frozenset({servers.smtp_port, servers.imap_port})
+        one: Hands = await hands(provider_limits={crowded: 1, small: 1}, allow_ports=ports)
+        drained = asyncio.create_task(drain_request(one.worker, request_id))
+        async with asyncio.timeout(len(few) * 0.5):
+            while (await space.read(request_id)).counts.connected < len(few):
+                await asyncio.sleep(0.02)
+        await stop(one, drained)
+
+
 @pytest.mark.parametrize("is_half", [False, True], ids=["both sides", "one side"])
 async def test_rows_whose_host_is_looked_up_for_long_have_taken_their_room(
     space: Space, servers: Counting, hands: Hire, is_half: bool
@@ -80,9 +111,5 @@ async def test_rows_whose_host_is_looked_up_for_long_have_taken_their_room(
         drained = asyncio.create_task(drain_request(one.worker, request_id))
         await wait_until(lambda: bool(names.asked))
         assert await most_checks(one) == START_LIMIT + SPARE
-        one.worker.stopping.set()
-        for task in list(one.worker.checks):
-            task.cancel()
-        await drained
-        await one.finish()
+        await stop(one, drained)
     assert one.worker.rooms.share(request_id, space.id, {}, 10) == {}

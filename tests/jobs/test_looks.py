@@ -61,28 +61,13 @@ def test_only_a_whole_look_that_brings_nothing_means_that_there_is_nothing() -> 
     assert looks.is_whole
 
 
-def test_where_only_hosts_without_room_are_left_one_of_them_must_have_some_before_the_next_look() -> None:
+def test_a_whole_look_that_brought_nothing_is_believed_for_a_second() -> None:
     looks = Looks()
-    looks.note(25, 0, 1, 10.0, ["full.example", "small.example"])
-    assert (looks.is_barren, looks.is_blind, looks.is_resting(10.0)) == (True, False, True)
-    assert not looks.sees_room({"full.example": 0, "small.example": 0, "other.example": 5})
-    assert looks.sees_room({"full.example": 0, "small.example": 1})
-    assert looks.sees_room({"full.example": 0})
-    looks.note(25, 1, 7, 10.5, ["full.example"])  # of small.example; the others are where they were
-    assert (looks.is_barren, looks.is_resting(10.5)) == (False, True)
-    assert not looks.sees_room({"full.example": 0, "small.example": 0})
-
-
-def test_rows_of_other_hosts_that_come_back_are_looked_for_a_second_later() -> None:
-    looks = Looks()
-    looks.note(25, 0, 1, 10.0, ["full.example"])
-    assert not looks.is_resting(10.0 + REST_SECONDS)
-
-
-def test_a_look_that_was_not_whole_or_left_nobody_aside_tells_nothing_of_hosts() -> None:
-    looks = Looks()
-    looks.note(25, 25, 1, 10.0, ["full.example"])
-    looks.note(25, 0, 1, 10.0, ["full.example"])
-    assert (looks.is_barren, looks.is_blind, looks.is_resting(10.0)) == (False, False, False)
+    looks.note(25, 25, 1, 10.0)
     looks.note(25, 0, 1, 10.0)
-    assert (looks.is_barren, looks.is_blind, looks.is_resting(10.0)) == (True, True, False)
+    assert (looks.is_barren, looks.is_resting(10.0)) == (False, False)  # that look was near
+    looks.note(25, 0, 1, 10.0)
+    assert (looks.is_barren, looks.is_resting(10.0)) == (True, True)
+    looks.note(25, 1, 7, 10.5)  # a host had room again; the others are as they were
+    assert (looks.is_barren, looks.is_resting(10.5)) == (False, True)
+    assert not looks.is_resting(10.0 + REST_SECONDS)
