@@ -44,16 +44,18 @@ def parse_address(text: str) -> str:
 
     `mailto:` and `Name <address>` are unpacked.
     """
-    text = trim(text)
     if not _is_plain(text):
-        if not text:
-            return ""
-        match = _IN_BRACKETS.match(text)
-        text = trim(match["address"] if match else text).removeprefix("mailto:")
+        text = _unpack(text)
         if not _is_plain(text):
             return _parse_odd(text)
     local, _, domain = text.rpartition("@")
     return text if domain.islower() else f"{local}@{domain.lower()}"
+
+
+def _unpack(text: str) -> str:
+    text = trim(text)
+    match = _IN_BRACKETS.match(text)
+    return trim(match["address"] if match else text).removeprefix("mailto:")
 
 
 def _parse_odd(text: str) -> str:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from app.intake.address import trim
+from app.intake.address import BLANKS
 from app.intake.fields import (
     BOOLEAN_FIELDS,
     CONTROL,
@@ -24,8 +26,12 @@ from app.intake.fields import (
 )
 from app.intake.reading import Reading
 
+MOST_REMEMBERED: Final = 4096
+"""Characters of an entry's names of fields; most rows of a body have the same few."""
+
 _DEPTH_LIMIT: Final = 5
 _TEXTS: Final = frozenset({str})
+_Read = Callable[[Reading, str], object]
 _WHOLE_NUMBERS: Final = range(-(2**63), 2**64)
 """What can be written as JSON and read again by most; others are kept as text."""
 
@@ -36,21 +42,48 @@ def read_carried(reading: Reading) -> tuple[dict[str, object], dict[str, str]]:
     Known fields that are empty are left out. Of unknown ones, those that smell of a secret are kept nowhere, and of
     lists and objects the name alone: what is in them could be anything.
     """
+    names, values = tuple(reading.values), reading.values
+    try:
+        carried = _remember(names)
+    except _LongNamesError:
+        carried = _sort_names(names)
     details: dict[str, object] = {}
-    extra: dict[str, str] = {}
-    for name, cell in reading.values.items():
-        read = _READERS.get(name)
-        if read is not None:
-            value = read(reading, name)
-            if value is not None:
-                details[name] = value
-        elif name not in KNOWN_FIELDS and not smells_secret(name) and len(extra) < EXTRA_COUNT_LIMIT:
-            extra[_clean(name)[:TEXT_LIMIT]] = _as_cell(cell)[:EXTRA_LIMIT]
-    return details, extra
+    for name, read in carried.known:
+        value = read(reading, name)
+        if value is not None and value != "":
+            details[name] = value
+    return details, {shown: _as_cell(values[name])[:EXTRA_LIMIT] for name, shown in carried.unknown}
 
 
-def _read_text(reading: Reading, name: str) -> str | None:
-    return reading.text(name) or None
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """Which of an entry's fields are carried along: known ones, with how they are read, and unknown ones.
+
+    `unknown`: each with the name that it goes under.
+    """
+
+    known: tuple[tuple[str, _Read], ...]
+    unknown: tuple[tuple[str, str], ...]
+
+
+class _LongNamesError(Exception):
+    """Names of fields that are not remembered: they may be as long as the body."""
+
+
+@lru_cache(maxsize=256)
+def _remember(names: tuple[str, ...]) -> _Carried:
+    if sum(map(len, names)) > MOST_REMEMBERED:
+        raise _LongNamesError
+    return _sort_names(names)
+
+
+def _sort_names(names: tuple[str, ...]) -> _Carried:
+    known = tuple((name, _READERS[name]) for name in names if name in _READERS)
+    unknown: dict[str, str] = {}
+    for name in names:
+        if name not in KNOWN_FIELDS and not smells_secret(name) and len(unknown) < EXTRA_COUNT_LIMIT:
+            unknown[_clean(name)[:TEXT_LIMIT]] = name
+    return _Carried(known, tuple((name, shown) for shown, name in unknown.items()))
 
 
 def _read_tags(reading: Reading, name: str) -> list[str] | None:
@@ -58,7 +91,7 @@ def _read_tags(reading: Reading, name: str) -> list[str] | None:
     if isinstance(tags, str):
         tags = re.split(r"[;,|]", tags)
     if isinstance(tags, list) and _TEXTS.issuperset(map(type, tags)):
-        return [_clean(text)[:TEXT_LIMIT] for text in map(trim, tags) if text] or None
+        return [_clean(text)[:TEXT_LIMIT] for tag in tags if (text := tag.strip(BLANKS))] or None
     if tags is not None:
         reading.fail(name, "type", "tags must be a list of texts.")
     return None
@@ -108,8 +141,8 @@ def _clean(text: str) -> str:
     return text if text.isprintable() else NOT_STORED.sub("\ufffd", text)
 
 
-_READERS: Final[dict[str, Callable[[Reading, str], object]]] = {
-    **dict.fromkeys(TEXT_FIELDS, _read_text),
+_READERS: Final[dict[str, _Read]] = {
+    **dict.fromkeys(TEXT_FIELDS, Reading.text),
     **dict.fromkeys(INTEGER_FIELDS, Reading.whole),
     **dict.fromkeys(BOOLEAN_FIELDS, Reading.flag),
     **dict.fromkeys(NUMBER_FIELDS, Reading.number),

@@ -3,7 +3,7 @@
 Rows of one file name the same few servers again and again, so each is worked out once (`lru_cache`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -39,12 +39,15 @@ class Filled:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(slots=True)
-class Username:
-    """A user name and where it came from; `problem`: why there is none. Not frozen: made twice a row, at once read."""
+@dataclass(frozen=True, slots=True)
+class UsernameRule:
+    """How a user name is made of the other side's and the address; `problem`: why it cannot be.
 
-    text: str = field(repr=False)
-    source: Source = Source.ROW
+    `pick` None: it is the address, as nearly everywhere.
+    """
+
+    pick: Callable[[str, str], str] | None
+    source: Source
     problem: Problem | None = None
 
 
@@ -124,28 +127,35 @@ def _find_owner(known: Known, host: str) -> Preset | None:
     return find_preset_by_host(host) or (known.preset if known.source is Source.PRESET else None)
 
 
-def fill_username(
-    protocol: Protocol, preset: Preset | None, source: Source, own: str, other: str, address: str
-) -> Username:
-    """Return the user name of a side: as given, the other side's, the provider's, the address.
+@lru_cache(maxsize=REMEMBERED)
+def find_username_rule(protocol: Protocol, preset: Preset | None, source: Source, has_other: bool) -> UsernameRule:
+    """Return how a side without a user name gets one: the other side's, the provider's, the address.
 
-    `preset`: whose server the side uses, known by `source`. A literal name that the provider prescribes goes before
-    the other side's, which can only be wrong there.
+    `preset`: whose server the side uses, known by `source`. `has_other`: the other side's name may serve. A literal
+    name that the provider prescribes goes before it, for there it can only be wrong.
     """
-    if own:
-        return Username(own)
     slug = preset.slug if preset is not None else ""
     if protocol is Protocol.SMTP and slug in FIXED_USERNAMES:
-        return Username(FIXED_USERNAMES[slug], source)
+        literal = FIXED_USERNAMES[slug]
+        return UsernameRule(lambda _other, _address: literal, source)
     if protocol is Protocol.SMTP and slug in PASSWORD_IS_USERNAME:
         # The token is its own user name: the login puts it in, so that it stays sealed until then.
-        return Username("", source)
-    if other:
-        return Username(other, Source.OTHER_SIDE)
+        return UsernameRule(_pick_none, source)
+    if has_other:
+        return UsernameRule(lambda other, _address: other, Source.OTHER_SIDE)
     if preset is None:
-        return Username(address, Source.ADDRESS)
+        return UsernameRule(None, Source.ADDRESS)
     rule = preset.username_rule(protocol)
     if rule == "other":
         name = f"{protocol}UserName"
-        return Username("", source, (name, "missing", f"{name} is missing: at {preset.name} it is not the address."))
-    return Username(split_domain(address)[0] if rule == "localpart" else address, source)
+        problem = (name, "missing", f"{name} is missing: at {preset.name} it is not the address.")
+        return UsernameRule(_pick_none, source, problem)
+    return UsernameRule(_pick_local_part if rule == "localpart" else None, source)
+
+
+def _pick_none(_other: str, _address: str) -> str:
+    return ""
+
+
+def _pick_local_part(_other: str, address: str) -> str:
+    return split_domain(address)[0]

@@ -32,6 +32,7 @@ COLUMNS: Final = (*_OWN, *_SHARED)
 _BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
+_ENCODER: Final = msgspec.json.Encoder()
 _LENGTH: Final = Struct("!i").pack
 _WHOLE: Final = Struct("!ii").pack
 MOST_SHARED: Final = 4096
@@ -64,19 +65,19 @@ class Packer:
         self.shared: dict[tuple[object, ...], Shared] = {}
 
     def pack(self, row: Row) -> bytes:
-        outcome = outcome_of(row)
-        smtp, imap = row.smtp, row.imap
+        outcome, email = outcome_of(row), row.email
+        smtp, imap, name = row.smtp, row.imap, _text(email)
         sealed = self._sealer.seal(row.secrets, row_binding(self._request_id, row.row)) if outcome is None else None
         return b"".join(
             (
                 self._head,
                 _WHOLE(4, row.row),
-                _text(row.email),
-                _text(row.external_id),
-                _text(smtp.address),
-                _text(smtp.username),
-                _text(imap.address),
-                _text(imap.username),
+                name,
+                _text(row.external_id) if row.external_id else _NO_TEXT,
+                *[
+                    name if text is email else _text(text)
+                    for text in (smtp.address, smtp.username, imap.address, imap.username)
+                ],
                 _NULL if sealed is None else _bytes(sealed),
                 _json(row.details) if row.details else _NO_FIELDS,
                 _json(row.extra) if row.extra else _NO_FIELDS,
@@ -146,9 +147,10 @@ def _flag(value: bool) -> bytes:
 
 def _json(value: object) -> bytes:
     """Return jsonb: a version, and the text."""
-    text = msgspec.json.encode(value)
+    text = _ENCODER.encode(value)
     return _LENGTH(len(text) + 1) + b"\1" + text
 
 
+_NO_TEXT: Final = _text("")
 _NO_FIELDS: Final = _json({})
 _NO_ENTRIES: Final = _json([])

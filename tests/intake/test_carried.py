@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from app.intake.carried import read_carried
+from app.intake.carried import MOST_REMEMBERED, _remember, read_carried
 from app.intake.fields import EXTRA_COUNT_LIMIT, EXTRA_LIMIT, METADATA_LIMIT, TEXT_LIMIT
 from app.intake.reading import Reading
 from app.model import RowError
@@ -40,6 +40,15 @@ def test_each_kind_is_kept_as_what_it_is() -> None:
         "tags": ["a", "b"],
         "metadata": {"team": "north"},
     }
+
+
+def test_names_of_any_length_are_carried_and_long_ones_not_remembered() -> None:
+    before = _remember.cache_info().currsize
+    values = {"fromName": "Sales", "x" * 2 * MOST_REMEMBERED: "y", "Team": "north"}
+    for _ in range(2):
+        details, extra = read_carried(Reading(1, values))
+        assert (details, extra) == ({"fromName": "Sales"}, {"x" * TEXT_LIMIT: "y", "Team": "north"})
+    assert _remember.cache_info().currsize == before
 
 
 def test_what_is_empty_is_left_out_and_false_and_zero_are_not() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.intake.fill import Filled, Known, fill_server, fill_username
-from app.intake.presets import find_preset
+from app.intake.fill import Filled, Known, Problem, fill_server, find_username_rule
+from app.intake.presets import Preset, find_preset
 from app.model import Encryption, Protocol, Source
 
 SMTP, IMAP = Protocol.SMTP, Protocol.IMAP
@@ -162,41 +162,39 @@ def test_a_word_that_means_nothing_is_told() -> None:
 ADDRESS = "sales@example.com"
 
 
-def test_a_user_name_is_the_rows_own_else_the_other_sides_else_the_address() -> None:
-    own = fill_username(SMTP, None, DOMAIN, "own", "other", ADDRESS)
-    assert (own.text, own.source) == ("own", ROW)
-    other = fill_username(SMTP, None, DOMAIN, "", "other", ADDRESS)
-    assert (other.text, other.source) == ("other", Source.OTHER_SIDE)
-    address = fill_username(SMTP, None, DOMAIN, "", "", ADDRESS)
-    assert (address.text, address.source) == (ADDRESS, Source.ADDRESS)
+def name(
+    protocol: Protocol, preset: Preset | None, source: Source, other: str = ""
+) -> tuple[str, Source, Problem | None]:
+    """Return the user name that a side gets, where it came from, and why there is none."""
+    rule = find_username_rule(protocol, preset, source, bool(other))
+    return (rule.pick(other, ADDRESS) if rule.pick is not None else ADDRESS), rule.source, rule.problem
+
+
+def test_a_user_name_is_the_other_sides_else_the_address() -> None:
+    assert name(SMTP, None, DOMAIN, "other") == ("other", Source.OTHER_SIDE, None)
+    assert name(SMTP, None, DOMAIN, "another") == ("another", Source.OTHER_SIDE, None)
+    assert name(SMTP, None, DOMAIN) == (ADDRESS, Source.ADDRESS, None)
 
 
 def test_a_provider_may_want_the_local_part_or_the_address() -> None:
     icloud = find_preset("icloud")
     assert icloud is not None
     assert icloud.imap_username == "localpart"
-    told = fill_username(IMAP, icloud, DOMAIN, "", "", ADDRESS)
-    assert (told.text, told.source) == ("sales", DOMAIN)
-    assert fill_username(SMTP, find_preset("gmail"), PRESET, "", "", ADDRESS).text == ADDRESS
+    assert name(IMAP, icloud, DOMAIN) == ("sales", DOMAIN, None)
+    assert name(SMTP, find_preset("gmail"), PRESET) == (ADDRESS, PRESET, None)
 
 
 def test_a_prescribed_name_goes_before_the_other_sides() -> None:
-    told = fill_username(SMTP, find_preset("sendgrid"), PRESET, "", "other", ADDRESS)
-    assert (told.text, told.source) == ("apikey", PRESET)
-    assert fill_username(SMTP, find_preset("sendgrid"), PRESET, "own", "other", ADDRESS).text == "own"
+    assert name(SMTP, find_preset("sendgrid"), PRESET, "other") == ("apikey", PRESET, None)
+    assert name(SMTP, find_preset("mailtrap"), PRESET, "other") == ("api", PRESET, None)
 
 
 def test_a_token_that_is_its_own_user_name_is_not_written_out() -> None:
-    told = fill_username(SMTP, find_preset("postmark"), PRESET, "", "other", ADDRESS)
-    assert (told.text, told.source, told.problem) == ("", PRESET, None)
+    assert name(SMTP, find_preset("postmark"), PRESET, "other") == ("", PRESET, None)
 
 
 def test_a_provider_whose_names_nobody_can_guess_wants_one() -> None:
-    told = fill_username(SMTP, find_preset("ses"), PRESET, "", "", ADDRESS)
-    assert told.text == ""
-    assert told.problem is not None
-    assert told.problem[:2] == ("smtpUserName", "missing")
-
-
-def test_no_user_name_is_printed() -> None:
-    assert ADDRESS not in repr(fill_username(SMTP, None, DOMAIN, ADDRESS, "", ""))
+    text, _, problem = name(SMTP, find_preset("ses"), PRESET)
+    assert text == ""
+    assert problem is not None
+    assert problem[:2] == ("smtpUserName", "missing")

@@ -62,6 +62,13 @@ def test_one_password_and_one_user_name_serve_both_sides() -> None:
     assert row.imap.sources["password"] is Source.OTHER_SIDE
 
 
+@pytest.mark.parametrize("provider", ["gmail", "sendgrid"])
+def test_a_sides_own_user_name_goes_before_all_others(provider: str) -> None:
+    row = read(emailServiceProvider=provider, smtpUserName=" own ", imapUserName="other")
+    assert (row.smtp.username, row.imap.username) == ("own", "other")
+    assert row.smtp.sources["username"] is row.imap.sources["username"] is Source.ROW
+
+
 def test_the_imap_password_serves_smtp_too() -> None:
     row = read_row({"imapEmailAddress": "sales@gmail.com", "imapPassword": "hunter2"}, 1)
     assert row.errors == ()
