@@ -7,6 +7,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from app.checked import Checked, Failure, FailureKind
 from app.codes import Code
 from app.diagnose.diagnose import Diagnosis, diagnose_checked
@@ -67,7 +69,7 @@ async def check_at_server(task: SideTask) -> SideVerdict:
             dials += 1
             spent_seconds += dialled.seconds
             if dialled.is_settled:
-                used = replace(side, host=server.host, port=server.port, encryption=server.encryption)
+                used = structs.replace(side, host=server.host, port=server.port, encryption=server.encryption)
                 mended = describe_corrections(protocol, given, server)
                 return judge(provider, used, dialled.checked, dialled.diagnosis, corrections=mended, dials=dials)
     diagnosis = first.diagnosis

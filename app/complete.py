@@ -4,8 +4,9 @@ What the row does say is kept, and where each value came from is noted.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from app.intake.address import split_domain
 from app.intake.encryption import USUAL_PORTS, parse_encryption

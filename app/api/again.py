@@ -1,12 +1,12 @@
 """I/O: rows that failed and accounts that were kept, checked again; both answer as connect does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from app.api.accept import Order, accept_order, answer_again
 from app.api.body import read_body

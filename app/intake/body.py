@@ -5,10 +5,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from app.intake.address import login_key
 from app.intake.row import not_an_object, read_row

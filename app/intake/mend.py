@@ -1,8 +1,9 @@
 """Pure: a row that failed, with the corrected fields that its owner sends for another try."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from app.intake.fields import SECRET_FIELDS
 from app.intake.row import read_row

@@ -8,8 +8,10 @@ import codecs
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec.structs import replace
 
 from app.intake.body import SLICE_ROWS, BodyError
 from app.intake.columns import Column, Use, understand_columns

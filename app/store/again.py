@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from app.model import Encryption, Row, Secrets, Side, Source
 from app.seal import Sealer, SealError, account_binding, row_binding

@@ -7,10 +7,12 @@ nobody holds them all at once.
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from app.model import REJECTIONS_SHOWN, Counts, OnExisting, Options, Outcome, Row, RowError
 from app.seal import Sealer

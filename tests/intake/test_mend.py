@@ -1,8 +1,7 @@
 """A failed row is tried again with corrected fields: what was given counts, what was filled is filled anew."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from app.intake.mend import lacks_secret, mend_row
 from app.intake.row import read_row

@@ -218,3 +218,7 @@ def test_whether_a_field_has_failed_can_be_asked() -> None:
     reading.text("smtpHost")
     assert reading.has_failed("imapHost", "smtpHost")
     assert not reading.has_failed("imapHost")
+
+
+def test_no_cell_is_printed() -> None:
+    assert repr(Reading(7, {"smtpPassword": "zq7-Kx9-wv3"})) == "Reading(7)"

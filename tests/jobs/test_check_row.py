@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Self
 
 import pytest
+from msgspec.structs import replace
 
 from app.model import Encryption, Protocol, Side
 from app.store.db import Unavailable

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from app.checked import SideResult
 from app.codes import Code
@@ -133,7 +134,7 @@ def test_a_side_settled_before_counts_for_the_outcome_and_is_not_written_again()
 
 
 def test_a_row_of_which_one_side_was_not_wanted_needs_the_other_only() -> None:
-    row = claim(imap_open=False, imap=replace(SIDE, wanted=False))
+    row = claim(imap_open=False, imap=structs.replace(SIDE, wanted=False))
     assert decide(row, RowVerdict(verdict(SMTP, Code.OK), None), {}, TERMS, 1).outcome is Outcome.CONNECTED
 
 
@@ -231,7 +232,7 @@ def test_accounts_come_of_rows_that_ended_as_the_request_wishes() -> None:
 
 
 def test_an_account_bears_the_settings_that_worked() -> None:
-    corrected = replace(SIDE, port=587, encryption=Encryption.STARTTLS)
+    corrected = structs.replace(SIDE, port=587, encryption=Encryption.STARTTLS)
     worked = SideVerdict(side_result(SMTP), corrected, sent_credentials=True, is_answered=True)
     row, space = claim(), uuid4()
     results = {SMTP: side_result(SMTP), IMAP: side_result(IMAP, "imap_disabled")}

@@ -2,11 +2,11 @@
 
 import asyncio
 import itertools
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from app.enqueue import QUEUE_NAME

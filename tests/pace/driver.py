@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
+from msgspec import structs
+
 from app.checked import SideResult
 from app.login.check import close_tools, open_tools
 from app.login.trace import Deadlines
@@ -75,7 +77,7 @@ def mailbox(
         provider="",
         pace_key=pace_key or host,
         smtp=side,
-        imap=replace(side, port=imap_port) if imap_port else NOWHERE,
+        imap=structs.replace(side, port=imap_port) if imap_port else NOWHERE,
         sealed=None,
         smtp_is_token=False,
         imap_is_token=False,

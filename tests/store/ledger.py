@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from msgspec import structs
+
 from app.checked import SideResult
 from app.intake.body import cut_rows
 from app.model import (
@@ -111,7 +113,7 @@ def make_row(number: int, **changes: Any) -> Row:
     imap = Side(True, email, email, "imap.example.com", 993, Encryption.SSL)
     secrets = Secrets(Secret(f"password {number}"), Secret(f"password {number}"))
     row = Row(number, email, f"x{number}", "", "example.com", smtp, imap, secrets, {"tags": ["a"]}, {"Team": "North"})
-    return replace(row, **changes)
+    return structs.replace(row, **changes)
 
 
 def make_rows(count: int, **changes: Any) -> list[Row]:

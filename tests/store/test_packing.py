@@ -1,10 +1,10 @@
 """Rows go into PostgreSQL in its binary format: every column holds what the row does."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app.model import Correction, Encryption, Row, RowError, Secret, Secrets, Side, Source
 from app.seal import Sealer, row_binding
