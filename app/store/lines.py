@@ -13,7 +13,8 @@ _GET_LAST_ROW: Final = bind("get_last_row")
 _LIST_REPORT_LINES: Final = bind("list_report_lines")
 _LIST_REPORT_SIDES: Final = bind("list_report_sides")
 
-BLOCK_LINES: Final = 1000
+READ_LINES: Final = 1000
+BLOCK_LINES: Final = 200
 
 
 class SideLine(NamedTuple):
@@ -57,7 +58,7 @@ class ReportLine(NamedTuple):
 async def iterate_report_lines(
     db: Database, request_id: UUID, *, outcome: str = "", with_extra: bool = True
 ) -> AsyncIterator[list[ReportLine]]:
-    """Yield blocks of lines; PostgreSQL reads the next one meanwhile, and its connection waits for nobody.
+    """Yield blocks of lines; PostgreSQL reads the next ones meanwhile, and its connection waits for nobody.
 
     `with_extra`: the request has columns of its own.
     """
@@ -66,23 +67,25 @@ async def iterate_report_lines(
         return
 
     async def read(after_row: int) -> list[ReportLine]:
-        stretch = request_id, after_row, after_row + BLOCK_LINES
+        stretch = request_id, after_row, after_row + READ_LINES
         async with transaction(db, is_snapshot=True) as link:
             lines = await _LIST_REPORT_LINES.many(link, *stretch, outcome, with_extra)
             sides = await _LIST_REPORT_SIDES.many(link, *stretch)
         return _join(lines, sides)
 
-    block = asyncio.create_task(read(0))
+    reading = asyncio.create_task(read(0))
     try:
-        for after_row in range(BLOCK_LINES, last_row + BLOCK_LINES, BLOCK_LINES):
-            lines = await block
+        for after_row in range(READ_LINES, last_row + READ_LINES, READ_LINES):
+            lines = await reading
             if after_row < last_row:
-                block = asyncio.create_task(read(after_row))
-            if lines:
-                yield lines
+                reading = asyncio.create_task(read(after_row))
+            for first in range(0, len(lines), BLOCK_LINES):
+                # A turn of the loop: a read has several steps, and each is taken in one.
+                await asyncio.sleep(0)
+                yield lines[first : first + BLOCK_LINES]
     finally:
-        block.cancel()
-        await asyncio.gather(block, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 def _join(lines: Sequence[Sequence[Any]], sides: Sequence[Sequence[Any]]) -> list[ReportLine]:

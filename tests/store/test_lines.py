@@ -1,10 +1,15 @@
 """A report's lines say what the rows' results say: rows share what they came to, and each has its own."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from typing import cast
 from uuid import UUID, uuid4
+
+import pytest
 
 from app.model import Correction, Protocol, RowError
 from app.report.rows import render_rows
+from app.store import lines
 from app.store.checks import record_results
 from app.store.lines import ReportLine, iterate_report_lines
 from app.store.rows import list_row_results
@@ -38,11 +43,11 @@ async def read(space: Space, request_id: UUID, outcome: str = "") -> list[Report
 
 async def test_lines_say_what_the_results_say(space: Space) -> None:
     request_id = await add_rows_of_all_kinds(space)
-    lines, results = await read(space, request_id), await list_row_results(space.db, request_id)
-    assert [line.row for line in lines] == list(range(1, 8))
-    assert render_rows(lines, ("Team",)) == render_rows(results, ("Team",))
-    assert lines[0].imap is lines[1].imap
-    assert lines[4].smtp is None
+    told, results = await read(space, request_id), await list_row_results(space.db, request_id)
+    assert [line.row for line in told] == list(range(1, 8))
+    assert render_rows(told, ("Team",)) == render_rows(results, ("Team",))
+    assert told[0].imap is told[1].imap
+    assert told[4].smtp is None
 
 
 async def test_a_row_that_ends_while_its_line_is_read_is_told_as_it_was_or_as_it_is(space: Space) -> None:
@@ -72,3 +77,32 @@ async def test_lines_of_one_outcome_have_their_own_sides(space: Space) -> None:
         results = await list_row_results(space.db, request_id, outcome=outcome)
         assert results
         assert render_rows(await read(space, request_id, outcome)) == render_rows(results)
+
+
+async def test_what_comes_next_is_read_while_lines_are_told(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "READ_LINES", 2)
+    request_id = await add_rows_of_all_kinds(space)
+    others = asyncio.all_tasks()
+    blocks = iterate_report_lines(space.db, request_id)
+    told = [await anext(blocks)]
+
+    async def is_read() -> bool:
+        return asyncio.all_tasks() <= others
+
+    await until(is_read)
+    async with space.db.acquire() as link, link.transaction():
+        await link.execute("LOCK TABLE checks")
+        told.append(await anext(blocks))
+    told += [block async for block in blocks]
+    assert [[line.row for line in block] for block in told] == [[1, 2], [3, 4], [5, 6], [7]]
+
+
+async def test_who_stops_listening_leaves_no_read_behind(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "READ_LINES", 1)
+    request_id = await add_rows_of_all_kinds(space)
+    others = asyncio.all_tasks()
+    blocks = iterate_report_lines(space.db, request_id)
+    await anext(blocks)
+    assert asyncio.all_tasks() > others
+    await cast(AsyncGenerator[object, None], blocks).aclose()
+    assert asyncio.all_tasks() <= others

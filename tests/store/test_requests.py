@@ -9,7 +9,7 @@ import pytest
 from app.model import Counts, OnExisting, Options, RequestStatus, Row, RowError, Save, Secrets
 from app.store.db import Conflict, NotFound, StoreError, new_id, transaction
 from app.store.incoming import BLOCK_ROWS, insert_request
-from app.store.lines import BLOCK_LINES, iterate_report_lines
+from app.store.lines import BLOCK_LINES, READ_LINES, iterate_report_lines
 from app.store.requests import (
     count_requests,
     count_rows_with_code,
@@ -104,15 +104,16 @@ async def test_where_rows_are_many_and_some_accounts_already_each_is_told_from_t
 
 
 async def test_many_rows_are_stored_in_slices(space: Space) -> None:
-    request_id = await space.add(make_rows(BLOCK_LINES + 1))
+    request_id = await space.add(make_rows(READ_LINES + 1))
     blocks = [block async for block in iterate_report_lines(space.db, request_id)]
-    assert [len(block) for block in blocks] == [BLOCK_LINES, 1]
-    assert [row.row for block in blocks for row in block] == list(range(1, BLOCK_LINES + 2))
+    assert [len(block) for block in blocks] == [BLOCK_LINES] * (READ_LINES // BLOCK_LINES) + [1]
+    assert [row.row for block in blocks for row in block] == list(range(1, READ_LINES + 2))
 
 
 async def test_an_exact_block_ends_the_walk(space: Space) -> None:
-    request_id = await space.add(make_rows(BLOCK_LINES))
-    assert [len(block) async for block in iterate_report_lines(space.db, request_id)] == [BLOCK_LINES]
+    request_id = await space.add(make_rows(READ_LINES))
+    blocks = [len(block) async for block in iterate_report_lines(space.db, request_id)]
+    assert blocks == [BLOCK_LINES] * (READ_LINES // BLOCK_LINES)
 
 
 async def test_requests_of_a_workspace_that_is_gone_are_refused(space: Space) -> None:
