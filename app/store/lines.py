@@ -92,8 +92,10 @@ def _join(lines: Sequence[Sequence[Any]], sides: Sequence[Sequence[Any]]) -> lis
     """Put rows and sides together; rows whose sides came to the same share one."""
     found: dict[str, dict[int, SideLine]] = {"smtp": {}, "imap": {}}
     for protocol, rows, *said, corrections in sides:
-        side = SideLine._make((*said, tuple(Correction(**entry) for entry in corrections or ())))
-        found[protocol].update(dict.fromkeys(rows, side))
+        mended = tuple(Correction(**entry) for entry in corrections) if corrections else ()
+        side, sides_of = SideLine._make((*said, mended)), found[protocol]
+        for row in rows:
+            sides_of[row] = side
     smtp, imap = found["smtp"].get, found["imap"].get
     return [
         ReportLine._make((row, *words, corrections or (), errors or (), extra or {}, smtp(row), imap(row)))
