@@ -40,7 +40,7 @@ class Certificate:
 
 @dataclass(slots=True)
 class Trace:
-    """What a check saw on its way: kept for good and bad endings alike. Not frozen, as `Row` is not.
+    """What a check saw on its way: kept for good and bad endings alike. Not frozen, to be made fast.
 
     `timings`: stage to milliseconds. `address`: the IP address dialled. `sent_credentials`: a login
     was tried (DESIGN: counted). `has_all_mail`: None where the server has no such folder notion.
@@ -133,7 +133,7 @@ class Checked:
 
 @dataclass(slots=True)
 class SideResult:
-    """One side of a row as it is stored and shown (CONTRACT section 3). Not frozen, as `Row` is not."""
+    """One side of a row as it is stored and shown (CONTRACT section 3). Not frozen, to be made fast."""
 
     protocol: Protocol
     status: SideStatus

@@ -9,7 +9,7 @@ GARBAGE_THRESHOLDS: Final = (50_000, 20, 50)
 
 LARGE_BYTES: Final = 1024 * 1024
 KEPT_BYTES: Final = 8 * 1024 * 1024
-"""What may stay free at the heap's end. With one MiB, each block of rows was given back and fetched again."""
+"""What may stay free at a heap's end. With one MiB, each block of rows was given back and fetched again."""
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 """mallopt(3), malloc.h of glibc."""

@@ -6,7 +6,7 @@ Closed sets are enums whose values are the words users see in the API and the CS
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -222,10 +222,12 @@ class Side(Struct, frozen=True):
     encryption: Encryption | None = None
     sources: Mapping[str, Source] = msgspec.field(default_factory=dict)
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Print all but the user name."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "username"]
+
     def __repr__(self) -> str:
-        """Print all but the user name: where an address was mixed up with it, it may be a secret."""
-        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "username"}
-        return f"Side({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        return f"Side({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class Row(Struct, frozen=True):
     `account_id`: the account that the workspace has of this address already, where the request skips or refuses those.
 
     A row, its sides and its secrets are structs, for they are made by the hundred thousand: a frozen dataclass takes
-    five times as long to make.
+    three times as long to make.
     """
 
     row: int

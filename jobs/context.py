@@ -22,7 +22,7 @@ from jobs.slots import Slots
 
 @dataclass(slots=True)
 class News:
-    """What a drain is told since it looked: that it rang, and the hosts at which checks of its request have ended."""
+    """What a drain is told that waits. `keys`: hosts of its request's checks that have ended since it looked."""
 
     rang: asyncio.Event = field(default_factory=asyncio.Event)
     keys: set[str] = field(default_factory=set)

@@ -107,7 +107,6 @@ async def _look(worker: WorkerContext, errand: Errand, looks: Looks) -> tuple[in
     workspace_id = errand.request.workspace_id
     wanted = await worker.slots.acquire(BLOCK_ROWS, workspace_id)
     started = 0
-    worker.news[errand.request.id] = News()
     try:
         with worker.claiming():
             claimed, first_row = await _claim(worker, errand, wanted, looks)
@@ -132,11 +131,12 @@ async def _wait_for_room(worker: WorkerContext, errand: Errand, keys: Iterable[s
     news = worker.news[errand.request.id]
     await asyncio.sleep(PACED_SECONDS)
     while (seconds := until - time.monotonic()) > 0 and not worker.stopping.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(news.rang.wait(), seconds)
         news.rang.clear()
         if _has_room(worker, errand, {*keys, *news.keys}):
-            return
+            break
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(news.rang.wait(), seconds)
+    news.keys.clear()
 
 
 async def _call_for_help(worker: WorkerContext, request_id: UUID) -> None:

@@ -26,12 +26,13 @@ from app.intake.fields import (
 )
 from app.intake.reading import Reading
 
-MOST_REMEMBERED: Final = 4096
-"""Characters of an entry's names of fields; most rows of a body have the same few."""
+REMEMBERED_NAMES: Final = 100
+REMEMBERED_CHARACTERS: Final = 4096
+"""The most names of fields, and characters of them in all, of an entry whose names are remembered."""
 
 _DEPTH_LIMIT: Final = 5
 _TEXTS: Final = frozenset({str})
-_Read = Callable[[Reading, str], object]
+_Reader = Callable[[Reading, str], object]
 _WHOLE_NUMBERS: Final = range(-(2**63), 2**64)
 """What can be written as JSON and read again by most; others are kept as text."""
 
@@ -44,46 +45,46 @@ def read_carried(reading: Reading) -> tuple[dict[str, object], dict[str, str]]:
     """
     names, values = tuple(reading.values), reading.values
     try:
-        carried = _remember(names)
+        fields = _remember(names)
     except _LongNamesError:
-        carried = _sort_names(names)
+        fields = _sort_names(names)
     details: dict[str, object] = {}
-    for name, read in carried.known:
+    for name, read in fields.known:
         value = read(reading, name)
         if value is not None and value != "":
             details[name] = value
-    return details, {shown: _as_cell(values[name])[:EXTRA_LIMIT] for name, shown in carried.unknown}
+    return details, {shown: _as_cell(values[name])[:EXTRA_LIMIT] for name, shown in fields.unknown}
 
 
 @dataclass(frozen=True, slots=True)
-class _Carried:
+class _CarriedFields:
     """Which of an entry's fields are carried along: known ones, with how they are read, and unknown ones.
 
     `unknown`: each with the name that it goes under.
     """
 
-    known: tuple[tuple[str, _Read], ...]
+    known: tuple[tuple[str, _Reader], ...]
     unknown: tuple[tuple[str, str], ...]
 
 
 class _LongNamesError(Exception):
-    """Names of fields that are not remembered: they may be as long as the body."""
+    """Names that are not remembered: they may be as long as the body. Most rows of a body have the same few."""
 
 
 @lru_cache(maxsize=256)
-def _remember(names: tuple[str, ...]) -> _Carried:
-    if sum(map(len, names)) > MOST_REMEMBERED:
+def _remember(names: tuple[str, ...]) -> _CarriedFields:
+    if len(names) > REMEMBERED_NAMES or sum(map(len, names)) > REMEMBERED_CHARACTERS:
         raise _LongNamesError
     return _sort_names(names)
 
 
-def _sort_names(names: tuple[str, ...]) -> _Carried:
+def _sort_names(names: tuple[str, ...]) -> _CarriedFields:
     known = tuple((name, _READERS[name]) for name in names if name in _READERS)
     unknown: dict[str, str] = {}
     for name in names:
         if name not in KNOWN_FIELDS and not smells_secret(name) and len(unknown) < EXTRA_COUNT_LIMIT:
             unknown[_clean(name)[:TEXT_LIMIT]] = name
-    return _Carried(known, tuple((name, shown) for shown, name in unknown.items()))
+    return _CarriedFields(known, tuple((name, shown) for shown, name in unknown.items()))
 
 
 def _read_tags(reading: Reading, name: str) -> list[str] | None:
@@ -141,7 +142,7 @@ def _clean(text: str) -> str:
     return text if text.isprintable() else NOT_STORED.sub("\ufffd", text)
 
 
-_READERS: Final[dict[str, _Read]] = {
+_READERS: Final[dict[str, _Reader]] = {
     **dict.fromkeys(TEXT_FIELDS, Reading.text),
     **dict.fromkeys(INTEGER_FIELDS, Reading.whole),
     **dict.fromkeys(BOOLEAN_FIELDS, Reading.flag),

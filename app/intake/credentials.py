@@ -18,7 +18,10 @@ APP_PASSWORD_PROVIDERS: Final = frozenset({"gmail", "gsuite", "google_relay"})
 
 def mend_password(name: str, password: str, provider: str) -> tuple[str, list[Correction]]:
     """Return the password to use, and what to tell of it. Cells never stand in what is told."""
-    if provider in APP_PASSWORD_PROVIDERS and _APP_PASSWORD.fullmatch(password.strip()):
+    is_google = provider in APP_PASSWORD_PROVIDERS
+    if not is_google and _is_plain(password):
+        return password, []
+    if is_google and _APP_PASSWORD.fullmatch(password.strip()):
         return "".join(password.split()), [_tell_blanks(name)]
     warnings = []
     if password.startswith("'"):
@@ -41,7 +44,6 @@ def _tell_blanks(name: str) -> Correction:
     return Correction(name, "with blanks", "without blanks", reason)
 
 
-def is_plain(password: str, provider: str) -> bool:
+def _is_plain(password: str) -> bool:
     """Tell whether a password, which is not empty, bears no marks at all; most do not."""
-    is_marked = password[0] in "' " or password[-1] == " " or not password.isascii()
-    return not is_marked and provider not in APP_PASSWORD_PROVIDERS
+    return password.isascii() and password[0] not in "' " and password[-1] != " "

@@ -5,9 +5,8 @@ No message quotes a secret. Most values are plain, and are told apart from the o
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
-
-from msgspec import Struct, field
 
 from app.intake.address import BLANKS, parse_address, trim
 from app.intake.fields import (
@@ -31,17 +30,14 @@ WRITTEN_LIMIT: Final = 254
 """Characters, as many as an address may have octets (RFC 5321, section 4.5.3.1)."""
 
 
-class Reading(Struct):
+@dataclass(slots=True)
+class Reading:
     """What one entry holds, and what is wrong with it, while it is read."""
 
     row: int
-    values: Mapping[str, object]
+    values: Mapping[str, object] = field(repr=False)
     errors: list[RowError] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        """Print no cells: there are secrets among them."""
-        return f"Reading({self.row})"
 
     def fail(self, name: str, code: str, message: str) -> None:
         self.errors.append(RowError(self.row, name, code, message))

@@ -5,15 +5,13 @@ ports. What the network must tell (MX, SRV, autoconfig) stays empty and is found
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from msgspec import Struct
-
 from app.intake.address import REMEMBERED, load_suffixes, organisation_of, split_domain
 from app.intake.carried import read_carried
-from app.intake.credentials import is_plain, mend_password
+from app.intake.credentials import mend_password
 from app.intake.fields import SECRET_FIELDS
 from app.intake.fill import Known, find_username_rule
 from app.intake.presets import find_preset, find_preset_by_domain, load_presets
@@ -43,18 +41,16 @@ _SMTP: Final = _name(Protocol.SMTP)
 _IMAP: Final = _name(Protocol.IMAP)
 
 
-class _Draft(Struct):
+@dataclass(slots=True)
+class _Draft:
     """One side while it is read."""
 
     names: _Names
     wanted: bool
     address: str = ""
-    username: str = ""
-    secret: str = ""
+    username: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
     is_token: bool = False
-
-    def __repr__(self) -> str:
-        return f"_Draft({self.names.protocol})"
 
 
 def read_row(values: Mapping[str, object], number: int) -> Row:
@@ -71,7 +67,7 @@ def read_row(values: Mapping[str, object], number: int) -> Row:
     email = _read_addresses(reading, smtp, imap)
     domain = split_domain(email)[1]
     known = _read_provider(reading, domain)
-    settled = _read_servers(reading, known, smtp, imap, email, domain)
+    settled = _read_servers(reading, known, smtp, imap, domain)
     _read_secrets(reading, settled, smtp, imap)
     smtp_side = _finish(reading, known, smtp, settled.smtp, imap.username, imap)
     imap_side = _finish(reading, known, imap, settled.imap, smtp.username if settled.lends else "", smtp)
@@ -154,10 +150,10 @@ def _find_known(name: str, domain: str) -> Known:
     return Known(find_preset_by_domain(domain), Source.DOMAIN_PRESET)
 
 
-def _read_servers(reading: Reading, known: Known, smtp: _Draft, imap: _Draft, email: str, domain: str) -> Settled:
-    smtp_domain = domain if smtp.address is email else split_domain(smtp.address)[1]
-    imap_domain = domain if imap.address is email else split_domain(imap.address)[1]
-    settled = settle_servers(reading.values, known, smtp.wanted, imap.wanted, smtp_domain, imap_domain)
+def _read_servers(reading: Reading, known: Known, smtp: _Draft, imap: _Draft, domain: str) -> Settled:
+    """Settle the servers. `domain`: that of SMTP's address; IMAP may have another."""
+    imap_domain = domain if imap.address is smtp.address else split_domain(imap.address)[1]
+    settled = settle_servers(reading.values, known, smtp.wanted, imap.wanted, domain, imap_domain)
     smtp.wanted, imap.wanted = settled.smtp.wanted, settled.imap.wanted
     for problem in settled.problems:
         reading.fail(*problem)
@@ -175,9 +171,8 @@ def _read_secrets(reading: Reading, settled: Settled, smtp: _Draft, imap: _Draft
         token = (reading.secret(names.token) if names.token in values else "") or shared
         if password and not token and draft.wanted:
             slug = side.server.preset.slug if side.server.preset is not None else ""
-            if not is_plain(password, slug):
-                password, told = mend_password(names.password, password, slug)
-                reading.corrections += told
+            password, told = mend_password(names.password, password, slug)
+            reading.corrections += told
         draft.secret, draft.is_token = (token, True) if token else (password, False)
     if not smtp.secret or not imap.secret:
         _lend_secrets(reading, smtp, imap, lends=settled.lends)

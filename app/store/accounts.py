@@ -19,7 +19,7 @@ _UPSERT_ACCOUNTS: Final = bind("upsert_accounts")
 
 @dataclass(slots=True)
 class KeptAccount:
-    """An account to keep, as its row ended. Not frozen, as `Row` is not.
+    """An account to keep, as its row ended. Not frozen, to be made fast.
 
     `sealed`: under the workspace's data key; `status`: Context.IO's word.
     `is_recheck`: an account was checked again, with its own credentials; it keeps them and all else that is not asked.

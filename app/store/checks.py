@@ -19,7 +19,7 @@ _RECORD_RESULTS: Final = bind("record_results")
 
 @dataclass(slots=True)
 class ClaimedRow:
-    """A row that is this worker's to check. Not frozen, as `Row` is not.
+    """A row that is this worker's to check. Not frozen, to be made fast.
 
     Counts include the login that this claim counted in advance.
     `put_off_count`: earlier claims that found no turn at the host, and so were no tries. Times are PostgreSQL's.
@@ -52,7 +52,7 @@ class ClaimedRow:
 
 @dataclass(slots=True)
 class RowRecord:
-    """What one attempt at a row came to. Not frozen, as `Row` is not.
+    """What one attempt at a row came to. Not frozen, to be made fast.
 
     `state` DONE has an `outcome`, WAITING a `due_at`, QUEUED neither (handed back). `*_open`: that side is still to be
     checked. `*_login_back` 1: the login counted in advance was not made. `*_answered` 1: no login of this attempt is

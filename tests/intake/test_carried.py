@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from app.intake.carried import MOST_REMEMBERED, _remember, read_carried
+from app.intake.carried import REMEMBERED_CHARACTERS, REMEMBERED_NAMES, _remember, read_carried
 from app.intake.fields import EXTRA_COUNT_LIMIT, EXTRA_LIMIT, METADATA_LIMIT, TEXT_LIMIT
 from app.intake.reading import Reading
 from app.model import RowError
@@ -43,12 +43,19 @@ def test_each_kind_is_kept_as_what_it_is() -> None:
 
 
 def test_names_of_any_length_are_carried_and_long_ones_not_remembered() -> None:
-    before = _remember.cache_info().currsize
-    values = {"fromName": "Sales", "x" * 2 * MOST_REMEMBERED: "y", "Team": "north"}
+    _remember.cache_clear()
     for _ in range(2):
-        details, extra = read_carried(Reading(1, values))
-        assert (details, extra) == ({"fromName": "Sales"}, {"x" * TEXT_LIMIT: "y", "Team": "north"})
-    assert _remember.cache_info().currsize == before
+        carried = read_carried(Reading(1, {"fromName": "Sales", "x" * 2 * REMEMBERED_CHARACTERS: "y", "Team": "north"}))
+        assert carried == ({"fromName": "Sales"}, {"x" * TEXT_LIMIT: "y", "Team": "north"})
+        many = {f"column {number}": "" for number in range(REMEMBERED_NAMES + 1)}
+        assert read_carried(Reading(1, many)) == ({}, many)
+    assert _remember.cache_info().currsize == 0
+    assert read_carried(Reading(1, {"fromName": "Sales"})) == ({"fromName": "Sales"}, {})
+    assert _remember.cache_info().currsize == 1
+
+
+def test_of_names_that_become_the_same_the_last_counts() -> None:
+    assert read_extra(Reading(1, {"a\0": "1", "b": "2", "a\ufffd": "3"})) == {"a\ufffd": "3", "b": "2"}
 
 
 def test_what_is_empty_is_left_out_and_false_and_zero_are_not() -> None:

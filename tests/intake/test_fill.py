@@ -162,7 +162,7 @@ def test_a_word_that_means_nothing_is_told() -> None:
 ADDRESS = "sales@example.com"
 
 
-def name(
+def username_of(
     protocol: Protocol, preset: Preset | None, source: Source, other: str = ""
 ) -> tuple[str, Source, Problem | None]:
     """Return the user name that a side gets, where it came from, and why there is none."""
@@ -171,30 +171,30 @@ def name(
 
 
 def test_a_user_name_is_the_other_sides_else_the_address() -> None:
-    assert name(SMTP, None, DOMAIN, "other") == ("other", Source.OTHER_SIDE, None)
-    assert name(SMTP, None, DOMAIN, "another") == ("another", Source.OTHER_SIDE, None)
-    assert name(SMTP, None, DOMAIN) == (ADDRESS, Source.ADDRESS, None)
+    assert username_of(SMTP, None, DOMAIN, "other") == ("other", Source.OTHER_SIDE, None)
+    assert username_of(SMTP, None, DOMAIN, "another") == ("another", Source.OTHER_SIDE, None)
+    assert username_of(SMTP, None, DOMAIN) == (ADDRESS, Source.ADDRESS, None)
 
 
 def test_a_provider_may_want_the_local_part_or_the_address() -> None:
     icloud = find_preset("icloud")
     assert icloud is not None
     assert icloud.imap_username == "localpart"
-    assert name(IMAP, icloud, DOMAIN) == ("sales", DOMAIN, None)
-    assert name(SMTP, find_preset("gmail"), PRESET) == (ADDRESS, PRESET, None)
+    assert username_of(IMAP, icloud, DOMAIN) == ("sales", DOMAIN, None)
+    assert username_of(SMTP, find_preset("gmail"), PRESET) == (ADDRESS, PRESET, None)
 
 
 def test_a_prescribed_name_goes_before_the_other_sides() -> None:
-    assert name(SMTP, find_preset("sendgrid"), PRESET, "other") == ("apikey", PRESET, None)
-    assert name(SMTP, find_preset("mailtrap"), PRESET, "other") == ("api", PRESET, None)
+    assert username_of(SMTP, find_preset("sendgrid"), PRESET, "other") == ("apikey", PRESET, None)
+    assert username_of(SMTP, find_preset("mailtrap"), PRESET, "other") == ("api", PRESET, None)
 
 
 def test_a_token_that_is_its_own_user_name_is_not_written_out() -> None:
-    assert name(SMTP, find_preset("postmark"), PRESET, "other") == ("", PRESET, None)
+    assert username_of(SMTP, find_preset("postmark"), PRESET, "other") == ("", PRESET, None)
 
 
 def test_a_provider_whose_names_nobody_can_guess_wants_one() -> None:
-    text, _, problem = name(SMTP, find_preset("ses"), PRESET)
+    text, _, problem = username_of(SMTP, find_preset("ses"), PRESET)
     assert text == ""
     assert problem is not None
     assert problem[:2] == ("smtpUserName", "missing")

@@ -55,6 +55,14 @@ def test_hosts_after_the_domain_are_those_of_the_rows_own_domain() -> None:
         assert row.smtp.host == row.imap.host == f"mail.{domain}"
 
 
+def test_each_side_has_the_domain_of_its_own_address() -> None:
+    values = {"emailServiceProvider": "bluehost", "smtpPassword": "hunter2"}
+    row = read_row({**values, "smtpEmailAddress": "sales@a.example", "imapEmailAddress": "sales@b.example"}, 1)
+    assert (row.smtp.host, row.imap.host) == ("mail.a.example", "mail.b.example")
+    row = read_row({**values, "imapEmailAddress": "sales@b.example"}, 1)
+    assert (row.smtp.host, row.imap.host) == ("mail.b.example", "mail.b.example")
+
+
 def test_rows_that_say_the_same_are_read_alike_and_others_are_not() -> None:
     """Servers are remembered: what looks alike to a dictionary must not be mixed up."""
     first, second, third = read(smtpPort=465), read(smtpPort=465.0), read(smtpPort="465.0")

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 
 from app.checked import Checked, Failure, FailureKind, Reply, Trace
 from app.model import (
@@ -16,6 +17,7 @@ from app.model import (
     OnExisting,
     Options,
     Protocol,
+    Row,
     Save,
     Scope,
     Secret,
@@ -50,7 +52,16 @@ def test_what_holds_a_login_prints_neither_name_nor_password() -> None:
     login = Login(Protocol.SMTP, SERVER, "info@example.com", Secret("right horse"))
     side = Side(username="info@example.com")
     assert "right horse" not in repr(login)
-    assert "info@example.com" not in repr(login) + repr(side)
+    assert "info@example.com" not in repr(login) + repr(side) + pretty_repr(side)
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [(Side(), "address"), (Secrets(), "smtp"), (Row(1, "", "", "", "", Side(), Side(), Secrets(), {}, {}), "email")],
+)
+def test_nobody_changes_what_is_made(made: object, name: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(made, name, getattr(made, name))
 
 
 @pytest.mark.parametrize(
