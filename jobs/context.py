@@ -22,7 +22,7 @@ from jobs.slots import Slots
 
 @dataclass(slots=True)
 class News:
-    """What a drain is told that waits. `keys`: hosts of its request's checks that have ended since it looked."""
+    """What a drain is told: that it rang, and the hosts at which checks of its request ended since it last waited."""
 
     rang: asyncio.Event = field(default_factory=asyncio.Event)
     keys: set[str] = field(default_factory=set)

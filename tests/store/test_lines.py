@@ -97,6 +97,20 @@ async def test_what_comes_next_is_read_while_lines_are_told(space: Space, monkey
     assert [[line.row for line in block] for block in told] == [[1, 2], [3, 4], [5, 6], [7]]
 
 
+async def test_the_loop_has_its_turn_between_lines_that_are_read_already(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next read would not even begin before all of these are told."""
+    monkeypatch.setattr(lines, "BLOCK_LINES", 1)
+    blocks = iterate_report_lines(space.db, await add_rows_of_all_kinds(space))
+    await anext(blocks)
+    turned = asyncio.Event()
+    asyncio.get_running_loop().call_soon(turned.set)
+    await anext(blocks)
+    assert turned.is_set()
+    await cast(AsyncGenerator[object, None], blocks).aclose()
+
+
 async def test_who_stops_listening_leaves_no_read_behind(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "READ_LINES", 1)
     request_id = await add_rows_of_all_kinds(space)
