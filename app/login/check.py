@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +17,7 @@ from app.login.connect import dial
 from app.login.failure import DialError, Stopped, translate
 from app.login.imap import ImapSession
 from app.login.resolve import Resolver, to_ascii
+from app.login.resume import KnownServer
 from app.login.smtp import SmtpSession
 from app.login.tls import TlsContexts, open_contexts
 from app.login.trace import Deadlines, Trail
@@ -140,23 +140,25 @@ class _Check:
         trail, tools = self._trail, self._tools
         trail.enter(Stage.RESOLVE)
         addresses = await tools.resolver.addresses(self._login.server.host)
-        name, context = to_ascii(self._login.server.host), tools.tls.verify[self._login.protocol]
-        has_session = context.has_session(name)
+        name, port, servers = to_ascii(self._login.server.host), self._login.server.port, tools.tls.known
+        known = servers.recall(name, port)
         try:
-            session = await self._connect(addresses, context)
-        except OSError as error:
-            if not has_session or trail.stage is not Stage.TLS or isinstance(error, ssl.SSLCertVerificationError):
+            session = await self._connect(addresses, known)
+        except (OSError, asyncio.CancelledError) as error:
+            if known is None or trail.stage is not Stage.TLS:
                 raise
             # Perhaps it bears no session that is taken up again. No credential was sent yet.
-            context.drop_session(name)
-            session = await self._connect(addresses, context)
+            servers.drop(name, port)
+            if isinstance(error, asyncio.CancelledError):
+                raise  # it kept silent until the deadline, perhaps
+            session = await self._connect(addresses, None)
         await session.greet()
         self._reply = await session.log_in()
         if session.tls is not None:
-            context.keep_session(session.tls)
+            servers.learn(name, port, session.tls)
         await session.look(self._address if tools.probe_sender else "")
 
-    async def _connect(self, addresses: Sequence[str], context: ssl.SSLContext) -> SmtpSession | ImapSession:
+    async def _connect(self, addresses: Sequence[str], known: KnownServer | None) -> SmtpSession | ImapSession:
         """Dial, and bring the connection to where TLS stands."""
         trail = self._trail
         if self._session is not None:
@@ -166,7 +168,7 @@ class _Check:
         patience = trail.seconds_left(Stage.CONNECT)
         sock, trail.address = await dial(addresses, self._login.server.port, self._tools.egress, patience)
         session = self._session = self._open_session(sock, trail)
-        await session.secure(context)
+        await session.secure(self._tools.tls.verify[self._login.protocol], known)
         return session
 
     def _open_session(self, sock: socket.socket, trail: Trail) -> SmtpSession | ImapSession:

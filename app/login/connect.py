@@ -14,6 +14,7 @@ from typing import Final
 from app.checked import FailureKind
 from app.egress import Policy, refusal
 from app.login.failure import DialError, classify
+from app.login.resume import KnownServer, ResumingLink
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS
 
 HEAD_START_SECONDS = 0.25
@@ -104,13 +105,27 @@ async def dial(
     raise min(failures, key=lambda failure: _MOST_TELLING[failure.kind], default=DialError(FailureKind.UNREACHABLE))
 
 
-async def take_over(sock: socket.socket, protocol: asyncio.Protocol, context: ssl.SSLContext | None, name: str) -> None:
+async def take_over(
+    sock: socket.socket,
+    protocol: asyncio.Protocol,
+    context: ssl.SSLContext | None,
+    name: str,
+    known: KnownServer | None = None,
+) -> None:
     """Put `protocol` on a connected socket, with TLS from the first byte when there is a context.
+
+    `known`: the server, where its session is to be taken up, now or at STARTTLS.
 
     uvloop closes the descriptor by itself. When the peer hangs up before `create_connection` has returned, it does
     not tell the socket (0.22: `_attach_fileobj` after `_close`), which would close the same number once more, by
     then somebody else's. So the socket lets go of it here; elsewhere it is the loop's only handle, and stays.
     """
+    if known is not None:
+        link = ResumingLink(sock, known)
+        if context is not None:
+            await link.start_tls()
+        link.hand_to(protocol)
+        return
     loop = asyncio.get_running_loop()
     try:
         await loop.create_connection(

@@ -19,6 +19,7 @@ from app.login.failure import Stopped, WireError
 from app.login.imap_wire import FOLDERS_LIMIT_BYTES, ImapWire
 from app.login.reply import parse_imap_reply
 from app.login.resolve import to_ascii
+from app.login.resume import KnownServer, ResumingLink
 from app.login.trace import Trail
 from app.model import Encryption, Login, Mechanism, Stage
 from app.text import clean_text, list_needles
@@ -46,17 +47,20 @@ class ImapSession:
         self.needles: tuple[str, ...] = ()
         """What the server must not be quoted with, once it has been sent."""
 
-    async def secure(self, context: ssl.SSLContext) -> None:
-        """Bring the connection to the point where credentials may be sent: TLS stands, unless none is asked for."""
+    async def secure(self, context: ssl.SSLContext, known: KnownServer | None = None) -> None:
+        """Bring the connection to the point where credentials may be sent: TLS stands, unless none is asked for.
+
+        `known`: the server, where its session is to be taken up.
+        """
         self._name = to_ascii(self._login.server.host)
         self._is_taken = True
         match self._login.server.encryption:
             case Encryption.SSL:
                 self._trail.enter(Stage.TLS)
-                await self._wire.open(self._sock, context, self._name)
+                await self._wire.open(self._sock, context, self._name, known)
             case Encryption.STARTTLS:
                 self._trail.enter(Stage.GREET)
-                await self._wire.open(self._sock, None, "")
+                await self._wire.open(self._sock, None, "", known)
                 await self._read_greeting()
                 await self._ask_offers()
                 self._trail.enter(Stage.TLS)
@@ -126,7 +130,7 @@ class ImapSession:
         self._wire.send_all(Exchange("LOGOUT", self._wire.new_tag()))
 
     @property
-    def tls(self) -> ssl.SSLObject | None:
+    def tls(self) -> ssl.SSLObject | ResumingLink | None:
         """The TLS of the connection; None in clear."""
         return self._wire.link.get_extra_info("ssl_object") if self._wire.link is not None else None
 

@@ -22,6 +22,7 @@ from app.checked import FailureKind
 from app.login.connect import take_over
 from app.login.exchange import Exchange
 from app.login.failure import WireError
+from app.login.resume import KnownServer, ResumingLink
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
 
 LINE_LIMIT_BYTES = 16 * 1024
@@ -64,9 +65,11 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self._bye = b""
         self._bye_timer: asyncio.TimerHandle | None = None
 
-    async def open(self, sock: socket.socket, context: ssl.SSLContext | None, name: str) -> None:
+    async def open(
+        self, sock: socket.socket, context: ssl.SSLContext | None, name: str, known: KnownServer | None = None
+    ) -> None:
         """Take over `sock`, with TLS from the first byte when there is a context."""
-        await take_over(sock, self, context, name)
+        await take_over(sock, self, context, name, known)
 
     def send_all(self, *commands: Exchange) -> None:
         """Send commands in one go; each is then waited for on its own."""
@@ -92,10 +95,13 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             return command.ending or b"BAD"
         if self._lost is not None or self.link is None:
             raise self._lost or WireError(FailureKind.CLOSED)
-        link = await self._loop.start_tls(
-            self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
-        )
-        self.link = cast(asyncio.Transport, link)
+        if isinstance(self.link, ResumingLink):
+            await self.link.start_tls()
+        else:
+            link = await self._loop.start_tls(
+                self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
+            )
+            self.link = cast(asyncio.Transport, link)
         self._gate, self._is_gated = b"", False
         self.offers = frozenset()
         self.notices.clear()

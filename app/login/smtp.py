@@ -27,6 +27,7 @@ from app.login.connect import take_over
 from app.login.failure import Stopped
 from app.login.reply import parse_smtp_reply
 from app.login.resolve import to_ascii
+from app.login.resume import KnownServer, ResumingLink
 from app.login.smtp_wire import SmtpWire
 from app.login.trace import Trail
 from app.model import Encryption, Login, Mechanism, Stage
@@ -60,17 +61,20 @@ class SmtpSession:
         self.needles: tuple[str, ...] = ()
         """What the server must not be quoted with, once it has been sent."""
 
-    async def secure(self, context: ssl.SSLContext) -> None:
-        """Bring the connection to the point where credentials may be sent: TLS stands, unless none is asked for."""
+    async def secure(self, context: ssl.SSLContext, known: KnownServer | None = None) -> None:
+        """Bring the connection to the point where credentials may be sent: TLS stands, unless none is asked for.
+
+        `known`: the server, where its session is to be taken up.
+        """
         self._name = to_ascii(self._login.server.host)
         self._is_taken = True
         match self._login.server.encryption:
             case Encryption.SSL:
                 self._trail.enter(Stage.TLS)
-                await self._open(context)
+                await self._open(context, known)
             case Encryption.STARTTLS:
                 self._trail.enter(Stage.GREET)
-                await self._open(None)
+                await self._open(None, known)
                 await self._read_greeting()
                 await self._say_hello()
                 self._trail.enter(Stage.TLS)
@@ -131,7 +135,7 @@ class SmtpSession:
             self._wire.write(b"QUIT\r\n")
 
     @property
-    def tls(self) -> ssl.SSLObject | None:
+    def tls(self) -> ssl.SSLObject | ResumingLink | None:
         """The TLS of the connection; None in clear."""
         return self._link.get_extra_info("ssl_object") if self._link is not None else None
 
@@ -146,8 +150,8 @@ class SmtpSession:
         """Return what an unverified certificate says."""
         return read_unverified(self._link) if self._link is not None else Certificate()
 
-    async def _open(self, context: ssl.SSLContext | None) -> None:
-        await take_over(self._sock, self._wire, context, self._name)
+    async def _open(self, context: ssl.SSLContext | None, known: KnownServer | None = None) -> None:
+        await take_over(self._sock, self._wire, context, self._name, known)
         self._link = self._wire.link
 
     async def _read_greeting(self) -> None:

@@ -20,6 +20,7 @@ from aiosmtplib.response import SMTPResponse
 
 from app.checked import FailureKind
 from app.login.failure import WireError
+from app.login.resume import ResumingLink
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
 
 LINE_LIMIT_BYTES: Final = 8 * 1024
@@ -116,9 +117,12 @@ class SmtpWire(SMTPProtocol):
             raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
         if self.link is None or self.link.is_closing():
             raise self._lost_to or WireError(FailureKind.CLOSED)
-        self.transport = await self._loop.start_tls(
-            self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
-        )
+        if isinstance(self.link, ResumingLink):
+            await self.link.start_tls()
+        else:
+            self.transport = await self._loop.start_tls(
+                self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
+            )
         self._over_ssl = True
 
     async def ask(self, *parts: bytes) -> SMTPResponse:

@@ -4,18 +4,17 @@ One context serves all checks of a protocol: making one costs 30 ms and 0.8 MB. 
 for `check.py` alone: when a certificate was refused, it looks at it again to say whose it is and until when it
 was good; nothing but what STARTTLS needs is ever sent under it.
 
-Many mailboxes are on few servers, so a server's last session is taken up again (RFC 8446, section 2.2): that spares it
-its signature, and us the certificates. They were verified when the session was made, ten minutes ago at the most.
+Many mailboxes are on few servers: those that were verified a short while ago are known (`known.py`), and their sessions
+taken up (`resume.py`).
 """
 
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from weakref import WeakSet
 
 from app.checked import Certificate
 from app.login.certificate import KnowingLink
+from app.login.known import KnownServers
 from app.model import Protocol, Server
 
 HANDSHAKE_LIMIT_SECONDS = 630.0
@@ -24,74 +23,17 @@ HANDSHAKE_LIMIT_SECONDS = 630.0
 TLS_RECORDS = frozenset({b"\x15\x03", b"\x16\x03"})
 """How an alert and a handshake begin: content type and major version (RFC 8446, section 5.1)."""
 
-KEEP_SESSION_SECONDS = 600.0
-REST_SECONDS = 120.0
-MOST_SESSIONS = 2000
 KEEP_SEEN_SECONDS = 300.0
 MOST_SEEN = 2000
-
-
-class ResumingContext(ssl.SSLContext):
-    """A context that verifies, and offers each server the last session made with it; by the name that was verified."""
-
-    sslobject_class = KnowingLink
-
-    def __init__(self, *_args: object, **_named: object) -> None:
-        self._sessions: dict[str, tuple[float, ssl.SSLSession | None]] = {}
-        self._offered: WeakSet[ssl.SSLObject] = WeakSet()
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """Do what every context does; the loops call it for each connection."""
-        if isinstance(server_hostname, str):
-            until, known = self._sessions.get(server_hostname, (0.0, None))
-            session = known if time.monotonic() < until else None
-        link = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
-        if session is not None:
-            self._offered.add(link)
-        return link
-
-    def keep_session(self, link: ssl.SSLObject) -> None:
-        """Keep the session of a connection that has stood; one that was itself taken up is not kept anew."""
-        name, now = link.server_hostname, time.monotonic()
-        if not name or link.session_reused:
-            return
-        until, _ = self._sessions.get(name, (0.0, None))
-        was_offered = link in self._offered
-        if now < until and not was_offered:
-            return  # a rest, or one is kept that was made meanwhile
-        if len(self._sessions) >= MOST_SESSIONS:
-            self._sessions.clear()
-        if was_offered:
-            # It was offered and not taken. To offer costs more than it saves where only some are taken: a copy each.
-            self._sessions[name] = (now + REST_SECONDS, None)
-            return
-        session = link.session
-        if session is not None and session.has_ticket:
-            self._sessions[name] = (now + KEEP_SESSION_SECONDS, session)
-
-    def has_session(self, name: str) -> bool:
-        """Tell whether the next connection to a server will be offered a session."""
-        until, session = self._sessions.get(name, (0.0, None))
-        return session is not None and time.monotonic() < until
-
-    def drop_session(self, name: str) -> None:
-        """Offer a server none for a while: there are some that break off when a session is taken up again."""
-        self._sessions[name] = (time.monotonic() + KEEP_SESSION_SECONDS, None)
 
 
 @dataclass(frozen=True, slots=True)
 class TlsContexts:
     """The contexts for everything, and the one for looking at refused certificates."""
 
-    verify: Mapping[Protocol, ResumingContext]
+    verify: Mapping[Protocol, ssl.SSLContext]
     peek: ssl.SSLContext
+    known: KnownServers = field(default_factory=KnownServers)
     seen: dict[tuple[str, Server], tuple[float, Certificate]] = field(default_factory=dict)
     """Refused certificates by address and server, with the loop's time when they are looked at again."""
 
@@ -131,10 +73,11 @@ def judge_ca_file(ca_file: str) -> str:
     return ""
 
 
-def _open_verifying(ca_file: str) -> ResumingContext:
+def _open_verifying(ca_file: str) -> ssl.SSLContext:
     # As ssl.create_default_context makes it, less VERIFY_X509_STRICT, which Python 3.13 alone asks for: the same
     # certificate shall be as good everywhere.
-    context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sslobject_class = KnowingLink
     context.load_default_certs()
     if ca_file:
         context.load_verify_locations(cafile=ca_file)

@@ -2,27 +2,33 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from typing import cast
 
 import pytest
 
-from app.login import tls
+from app.login import known
 from app.login.certificate import read_facts
-from app.login.check import Tools
-from app.login.tls import ResumingContext, open_contexts
-from app.model import Encryption, Protocol
-from tests.fakes.scripted import Step, serve
-from tests.login.conftest import try_login
-from tests.real.certificates import Authority
+from app.login.connect import take_over
+from app.login.resume import ResumingLink
+from app.login.tls import TlsContexts, open_contexts
+from app.model import Protocol
+from tests.real.certificates import Authority, Pair
+
+NAME = "mail.example.com"
+
+
+def server_context(pair: Pair) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    return context
 
 
 @contextlib.asynccontextmanager
-async def greeting(authority: Authority, label: str, *names: str) -> AsyncIterator[int]:
-    pair = authority.issue(label, *names)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
+async def greet_with(context: ssl.SSLContext, port: int = 0) -> AsyncIterator[int]:
+    """Run a server that greets under TLS, and yield its port."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello\n")
@@ -30,103 +36,179 @@ async def greeting(authority: Authority, label: str, *names: str) -> AsyncIterat
             await reader.read()
         writer.close()
 
-    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(greet, "127.0.0.1", port, ssl=context)
     yield server.sockets[0].getsockname()[1]
     server.close()
 
 
-async def call(context: ResumingContext, port: int, name: str) -> tuple[bool, tuple[str, ...]]:
-    """Return whether the session was taken up, and the names that the certificate is for."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
-    await reader.readline()
-    link = writer.get_extra_info("ssl_object")
-    context.keep_session(link)
-    _, certificate = read_facts(writer.transport)
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return bool(link.session_reused), certificate.names
+@contextlib.asynccontextmanager
+async def greeting(authority: Authority, label: str, *names: str) -> AsyncIterator[int]:
+    async with greet_with(server_context(authority.issue(label, *names))) as port:
+        yield port
 
 
-async def test_the_second_connection_takes_up_the_session_of_the_first(authority: Authority) -> None:
-    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
-    async with greeting(authority, "resumed", "mail.example.com") as port:
-        first, second, third = [await call(context, port, "mail.example.com") for _ in range(3)]
-    assert [first[0], second[0], third[0]] == [False, True, True]
-    assert first[1] == second[1] == ("mail.example.com",)
+class Caller(asyncio.Protocol):
+    """Waits for one line."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.link: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.link = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard.set_result(data)
 
 
-async def test_another_name_is_verified_anew_on_the_same_server(authority: Authority) -> None:
-    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
-    async with greeting(authority, "two names", "mail.example.com") as port:
-        await call(context, port, "mail.example.com")
+async def meet(contexts: TlsContexts, port: int, name: str) -> asyncio.Transport:
+    """Connect as a check does, wait for the greeting and hang up."""
+    loop, caller = asyncio.get_running_loop(), Caller()
+    sock = socket.socket()
+    sock.setblocking(False)
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    await take_over(sock, caller, contexts.verify[Protocol.IMAP], name, contexts.known.recall(name, port))
+    assert await caller.heard == b"hello\n"
+    assert caller.link is not None
+    contexts.known.learn(name, port, caller.link.get_extra_info("ssl_object"))
+    caller.link.abort()
+    return caller.link
+
+
+async def call(contexts: TlsContexts, port: int, name: str) -> bool:
+    """Do the same and tell whether a session was taken up."""
+    link = await meet(contexts, port, name)
+    return isinstance(link, ResumingLink) and link.session_reused
+
+
+@pytest.fixture
+def contexts(authority: Authority) -> TlsContexts:
+    return open_contexts(str(authority.ca_file))
+
+
+async def test_session_is_taken_up_once_there_is_one(authority: Authority, contexts: TlsContexts) -> None:
+    async with greeting(authority, "resumed", NAME) as port:
+        # The first is verified, the second shows the same certificate and leaves a session.
+        assert [await call(contexts, port, NAME) for _ in range(4)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_report_is_told_the_same_of_every_connection(
+    authority: Authority, contexts: TlsContexts, version: ssl.TLSVersion
+) -> None:
+    context = server_context(authority.issue("facts", NAME))
+    context.minimum_version = context.maximum_version = version
+    async with greet_with(context) as port:
+        first, *others = [read_facts(await meet(contexts, port, NAME)) for _ in range(4)]
+        assert await call(contexts, port, NAME)
+    assert first[0] == version.name.replace("_", ".")
+    assert first[1].names == (NAME,)
+    assert first[1].expires_at is not None
+    assert others == [first] * 3
+
+
+async def test_another_name_is_verified_anew_on_the_same_server(authority: Authority, contexts: TlsContexts) -> None:
+    async with greeting(authority, "two names", NAME) as port:
+        for _ in range(3):
+            await call(contexts, port, NAME)
         with pytest.raises(ssl.SSLCertVerificationError):
-            await call(context, port, "imap.example.com")
+            await call(contexts, port, "imap.example.com")
 
 
-async def test_protocols_share_no_sessions(authority: Authority) -> None:
-    contexts = open_contexts(str(authority.ca_file)).verify
-    async with greeting(authority, "apart", "mail.example.com") as port:
-        assert not (await call(contexts[Protocol.IMAP], port, "mail.example.com"))[0]
-        assert not (await call(contexts[Protocol.SMTP], port, "mail.example.com"))[0]
+async def test_another_port_is_verified_anew_under_the_same_name(authority: Authority, contexts: TlsContexts) -> None:
+    stranger = authority.issue("stranger", NAME, is_self_signed=True)
+    async with greeting(authority, "apart", NAME) as port, greet_with(server_context(stranger)) as other:
+        for _ in range(3):
+            await call(contexts, port, NAME)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await call(contexts, other, NAME)
 
 
-async def test_a_session_grows_old(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
-    async with greeting(authority, "old", "mail.example.com") as port:
-        monkeypatch.setattr(tls, "KEEP_SESSION_SECONDS", -1.0)
-        assert not (await call(context, port, "mail.example.com"))[0]
-        assert not (await call(context, port, "mail.example.com"))[0]
+@pytest.mark.parametrize("calls_before", [1, 3])
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_another_certificate_than_the_verified_one_is_refused(
+    authority: Authority, contexts: TlsContexts, is_trusted: bool, calls_before: int
+) -> None:
+    async with greeting(authority, "verified", NAME) as port:
+        for _ in range(calls_before):
+            await call(contexts, port, NAME)
+    assert contexts.known.recall(NAME, port)
+    other = authority.issue("other", NAME, is_self_signed=not is_trusted)
+    async with greet_with(server_context(other), port):
+        with pytest.raises(ssl.SSLError, match="TLS failed") as caught:
+            await call(contexts, port, NAME)
+    assert caught.value.reason == "certificate verify failed"
+
+
+async def test_chain_above_the_certificate_does_not_matter_then(authority: Authority, contexts: TlsContexts) -> None:
+    pair = authority.issue("chain", NAME)
+    pair.certificate.write_bytes(pair.certificate.read_bytes() + authority.ca_file.read_bytes())
+    async with greet_with(server_context(pair)) as port:
+        assert [await call(contexts, port, NAME) for _ in range(3)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("name", "told"), [(NAME, NAME), ("127.0.0.1", None)])
+async def test_server_is_told_its_name_and_no_address(
+    authority: Authority, contexts: TlsContexts, name: str, told: str | None
+) -> None:
+    def note(_link: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+        heard.append(name)
+
+    heard: list[str | None] = []
+    context = server_context(authority.issue("told", name))
+    context.sni_callback = note
+    async with greet_with(context) as port:
+        for _ in range(3):
+            await call(contexts, port, name)
+    assert heard == [told] * 3
+
+
+async def test_what_is_known_grows_old(
+    authority: Authority, contexts: TlsContexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with greeting(authority, "old", NAME) as port:
+        monkeypatch.setattr(known, "KEEP_SECONDS", 0.3)
+        assert [await call(contexts, port, NAME) for _ in range(3)] == [False, False, True]
+        await asyncio.sleep(0.3)
+        # Not longer because it was used: the certificate is looked at again.
+        assert contexts.known.recall(NAME, port) is None
+        assert not await call(contexts, port, NAME)
 
 
 async def test_servers_beyond_count_do_not_fill_the_memory(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
+    authority: Authority, contexts: TlsContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls, "MOST_SESSIONS", 1)
-    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
+    monkeypatch.setattr(known, "MOST_KNOWN", 1)
     async with greeting(authority, "many", "a.example.com", "b.example.com") as port:
         for name in ("a.example.com", "b.example.com"):
-            assert not (await call(context, port, name))[0]
-        assert (await call(context, port, "b.example.com"))[0]
-        assert not (await call(context, port, "a.example.com"))[0]
+            await call(contexts, port, name)
+        assert contexts.known.recall("b.example.com", port)
+        assert not contexts.known.recall("a.example.com", port)
 
 
-async def test_a_server_that_takes_no_session_up_is_left_in_peace(authority: Authority) -> None:
-    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
-    async with greeting(authority, "before", "mail.example.com") as port:
-        await call(context, port, "mail.example.com")
-    async with greeting(authority, "after", "mail.example.com") as port:
-        # Another server under the same name: it cannot take up the session, and none is offered for a while.
-        assert [(await call(context, port, "mail.example.com"))[0] for _ in range(3)] == [False] * 3
+async def test_a_server_that_takes_no_session_up_is_left_in_peace(authority: Authority, contexts: TlsContexts) -> None:
+    pair = authority.issue("restarted", NAME)
+    async with greet_with(server_context(pair)) as port:
+        for _ in range(3):
+            await call(contexts, port, NAME)
+    async with greet_with(server_context(pair), port):
+        # It has other keys now and cannot take the session up: it is offered once more, and then none for a while.
+        assert [await call(contexts, port, NAME) for _ in range(3)] == [False] * 3
+        assert contexts.known.recall(NAME, port) is None
 
 
-async def test_those_who_came_before_the_first_session_do_not_spoil_it(authority: Authority) -> None:
-    context = open_contexts(str(authority.ca_file)).verify[Protocol.IMAP]
-    async with greeting(authority, "at once", "mail.example.com") as port:
-        await asyncio.gather(*(call(context, port, "mail.example.com") for _ in range(5)))
-        assert (await call(context, port, "mail.example.com"))[0]
+async def test_a_server_without_sessions_is_verified_each_time(authority: Authority, contexts: TlsContexts) -> None:
+    context = server_context(authority.issue("without", NAME))
+    context.num_tickets = 0
+    async with greet_with(context) as port:
+        assert [await call(contexts, port, NAME) for _ in range(4)] == [False] * 4
+        assert contexts.known.recall(NAME, port) is None
 
 
-IMAP: list[Step] = [
-    *(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n", "AUTHENTICATE PLAIN", b"TAG OK in\r\n"),
-    *("LIST", b"TAG OK listed\r\n", "EXAMINE", b"TAG OK read\r\n", "LOGOUT"),
-]
-
-
-async def test_a_server_that_breaks_off_when_a_session_is_taken_up_is_called_again_without(
-    authority: Authority, tools: Tools
+async def test_those_who_came_before_the_first_session_do_not_spoil_it(
+    authority: Authority, contexts: TlsContexts
 ) -> None:
-    def refuse(link: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
-        met.append(bool(link.session_reused))
-        return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR if link.session_reused else None
-
-    met: list[bool] = []
-    pair = authority.issue("breaks off", "localhost")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
-    context.sni_callback = refuse
-    fresh = replace(tools, tls=open_contexts(str(authority.ca_file)))
-    async with serve(IMAP, tls=context, is_implicit=True) as server:
-        ends = [await try_login(fresh, Protocol.IMAP, Encryption.SSL, server.port) for _ in range(3)]
-    assert [end.failure for end in ends] == [None] * 3
-    assert met == [False, True, False, False]
+    async with greeting(authority, "at once", NAME) as port:
+        await asyncio.gather(*(call(contexts, port, NAME) for _ in range(5)))
+        await asyncio.gather(*(call(contexts, port, NAME) for _ in range(5)))
+        assert await call(contexts, port, NAME)
