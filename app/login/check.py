@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 from app.checked import Certificate, Checked, Failure, FailureKind, Reply
 from app.egress import Policy
 from app.login.connect import dial
-from app.login.failure import DialError, Stopped, translate
+from app.login.failure import DialError, Stopped, WireError, translate
 from app.login.imap import ImapSession
+from app.login.pin import KnownServer
 from app.login.resolve import Resolver, to_ascii
-from app.login.resume import KnownServer
 from app.login.smtp import SmtpSession
 from app.login.tls import TlsContexts, open_contexts
 from app.login.trace import Deadlines, Trail
 from app.login.turnstile import Turnstile
-from app.model import Login, Protocol, Stage
+from app.model import Encryption, Login, Protocol, Stage
 from app.settings import Settings
 
 # After these somebody who speaks the protocol still listens.
@@ -143,23 +143,31 @@ class _Check:
         name, port, servers = to_ascii(self._login.server.host), self._login.server.port, tools.tls.known
         known = servers.recall(name, port)
         try:
-            session = await self._connect(addresses, known)
-        except (OSError, asyncio.CancelledError) as error:
-            if known is None or trail.stage is not Stage.TLS:
+            session = await self._meet(addresses, known)
+        except (OSError, WireError, asyncio.CancelledError) as error:
+            if known is None or not self._is_about_tls(error):
                 raise
             # Perhaps it bears no session that is taken up again. No credential was sent yet.
-            servers.drop(name, port)
+            servers.rest(name, port, known)
             if isinstance(error, asyncio.CancelledError):
                 raise  # it kept silent until the deadline, perhaps
-            session = await self._connect(addresses, None)
-        await session.greet()
+            session = await self._meet(addresses, None)
         self._reply = await session.log_in()
         if session.tls is not None:
             servers.learn(name, port, session.tls)
         await session.look(self._address if tools.probe_sender else "")
 
-    async def _connect(self, addresses: Sequence[str], known: KnownServer | None) -> SmtpSession | ImapSession:
-        """Dial, and bring the connection to where TLS stands."""
+    def _is_about_tls(self, error: BaseException) -> bool:
+        """Tell whether TLS may have ended the connection; a server can also do that as the first thing after it."""
+        if isinstance(error, WireError) and error.kind is not FailureKind.CLOSED:
+            return False
+        trail, session = self._trail, self._session
+        is_under_tls = session is not None and session.tls is not None
+        is_first = not trail.greeting or self._login.server.encryption is Encryption.STARTTLS
+        return trail.stage is Stage.TLS or (trail.stage is Stage.GREET and is_under_tls and is_first)
+
+    async def _meet(self, addresses: Sequence[str], known: KnownServer | None) -> SmtpSession | ImapSession:
+        """Dial, and come to where the server has said what it offers."""
         trail = self._trail
         if self._session is not None:
             self._session.abort()
@@ -169,6 +177,7 @@ class _Check:
         sock, trail.address = await dial(addresses, self._login.server.port, self._tools.egress, patience)
         session = self._session = self._open_session(sock, trail)
         await session.secure(self._tools.tls.verify[self._login.protocol], known)
+        await session.greet()
         return session
 
     def _open_session(self, sock: socket.socket, trail: Trail) -> SmtpSession | ImapSession:

@@ -14,7 +14,8 @@ from typing import Final
 from app.checked import FailureKind
 from app.egress import Policy, refusal
 from app.login.failure import DialError, classify
-from app.login.resume import KnownServer, ResumingLink
+from app.login.pin import KnownServer
+from app.login.resume import ResumingLink
 from app.login.tls import HANDSHAKE_LIMIT_SECONDS
 
 HEAD_START_SECONDS = 0.25
@@ -114,30 +115,50 @@ async def take_over(
 ) -> None:
     """Put `protocol` on a connected socket, with TLS from the first byte when there is a context.
 
-    `known`: the server, where its session is to be taken up, now or at STARTTLS.
+    `known`: the server, where its session is to be taken up.
 
     uvloop closes the descriptor by itself. When the peer hangs up before `create_connection` has returned, it does
     not tell the socket (0.22: `_attach_fileobj` after `_close`), which would close the same number once more, by
     then somebody else's. So the socket lets go of it here; elsewhere it is the loop's only handle, and stays.
     """
-    if known is not None:
-        link = ResumingLink(sock, known)
-        if context is not None:
-            await link.start_tls()
-        link.hand_to(protocol)
-        return
     loop = asyncio.get_running_loop()
+    link = None if context is None or known is None else ResumingLink(known)
+    tls = context if link is None else None
     try:
-        await loop.create_connection(
-            lambda: protocol,
+        below, _ = await loop.create_connection(
+            lambda: link or protocol,
             sock=sock,
-            ssl=context,
-            server_hostname=name if context else None,
-            ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS if context else None,
+            ssl=tls,
+            server_hostname=name if tls else None,
+            ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS if tls else None,
         )
     finally:
         if type(loop).__module__.partition(".")[0] == "uvloop":
             sock.detach()
+    if link is not None:
+        await link.start_tls(below)
+        link.hand_to(protocol)
+        protocol.connection_made(link)
+
+
+async def start_tls(
+    below: asyncio.Transport, protocol: asyncio.Protocol, context: ssl.SSLContext, name: str, known: KnownServer | None
+) -> asyncio.Transport:
+    """Put TLS between a transport in clear and its protocol. `known`: the server, where its session is taken up.
+
+    Raises:
+        OSError: the handshake failed.
+    """
+    if known is not None:
+        link = ResumingLink(known)
+        await link.start_tls(below)
+        link.hand_to(protocol)
+        return link
+    link_of_loop = await asyncio.get_running_loop().start_tls(
+        below, protocol, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
+    )
+    assert link_of_loop is not None
+    return link_of_loop
 
 
 def _judge(addresses: Sequence[str], port: int, policy: Policy) -> tuple[list[str], list[DialError]]:

@@ -17,9 +17,10 @@ from app.login.certificate import read_facts, read_unverified
 from app.login.exchange import Exchange
 from app.login.failure import Stopped, WireError
 from app.login.imap_wire import FOLDERS_LIMIT_BYTES, ImapWire
+from app.login.pin import KnownServer
 from app.login.reply import parse_imap_reply
 from app.login.resolve import to_ascii
-from app.login.resume import KnownServer, ResumingLink
+from app.login.resume import ResumingLink
 from app.login.trace import Trail
 from app.model import Encryption, Login, Mechanism, Stage
 from app.text import clean_text, list_needles
@@ -60,11 +61,11 @@ class ImapSession:
                 await self._wire.open(self._sock, context, self._name, known)
             case Encryption.STARTTLS:
                 self._trail.enter(Stage.GREET)
-                await self._wire.open(self._sock, None, "", known)
+                await self._wire.open(self._sock, None, "")
                 await self._read_greeting()
                 await self._ask_offers()
                 self._trail.enter(Stage.TLS)
-                await self._starttls(context)
+                await self._starttls(context, known)
             case Encryption.NONE:
                 self._trail.enter(Stage.GREET)
                 await self._wire.open(self._sock, None, "")
@@ -174,10 +175,10 @@ class ImapSession:
         if not self._wire.offers:
             raise WireError(FailureKind.PROTOCOL, "CAPABILITY without an answer")
 
-    async def _starttls(self, context: ssl.SSLContext) -> None:
+    async def _starttls(self, context: ssl.SSLContext, known: KnownServer | None) -> None:
         if "STARTTLS" not in self._wire.offers:
             raise Stopped(Failure(FailureKind.STARTTLS_MISSING, Stage.TLS))
-        refusal = await self._wire.starttls(context, self._name)
+        refusal = await self._wire.starttls(context, self._name, known)
         if refusal:
             raise Stopped(Failure(FailureKind.REPLY, Stage.TLS, parse_imap_reply(refusal)))
 

@@ -19,11 +19,11 @@ from typing import Final, cast
 from aioimaplib import aioimaplib
 
 from app.checked import FailureKind
-from app.login.connect import take_over
+from app.login.connect import start_tls, take_over
 from app.login.exchange import Exchange
 from app.login.failure import WireError
-from app.login.resume import KnownServer, ResumingLink
-from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
+from app.login.pin import KnownServer
+from app.login.tls import TLS_RECORDS
 
 LINE_LIMIT_BYTES = 16 * 1024
 LITERAL_LIMIT_BYTES = 64 * 1024
@@ -81,7 +81,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self.send_all(command)
         await command.wait()
 
-    async def starttls(self, context: ssl.SSLContext, name: str) -> bytes:
+    async def starttls(self, context: ssl.SSLContext, name: str, known: KnownServer | None = None) -> bytes:
         """Ask for TLS and shake hands. Returns the refusal, without its tag; empty when TLS stands.
 
         Raises:
@@ -95,13 +95,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             return command.ending or b"BAD"
         if self._lost is not None or self.link is None:
             raise self._lost or WireError(FailureKind.CLOSED)
-        if isinstance(self.link, ResumingLink):
-            await self.link.start_tls()
-        else:
-            link = await self._loop.start_tls(
-                self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
-            )
-            self.link = cast(asyncio.Transport, link)
+        self.link = await start_tls(self.link, self, context, name, known)
         self._gate, self._is_gated = b"", False
         self.offers = frozenset()
         self.notices.clear()

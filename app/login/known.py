@@ -1,8 +1,6 @@
-"""Which servers were verified a short while ago, and the session that the next connection to each can take up.
+"""I/O (its clock): which servers were verified a short while ago, and which session each would take up.
 
 Many mailboxes are on few servers: a session that is taken up spares a server its signature, and us the certificates.
-
-The clock is `time.monotonic`, in seconds.
 """
 
 import ipaddress
@@ -11,18 +9,22 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from app.login.resume import KnownServer, ResumingLink
+from app.login.pin import KnownServer, open_pinning
+from app.login.resume import ResumingLink
 
 KEEP_SECONDS: Final = 600.0
-"""How long ago a server may have been verified whose session is taken up."""
+"""How long ago a server may have been verified that is taken for known."""
 REST_SECONDS: Final = 120.0
-MOST_KNOWN: Final = 2000
+"""How long a server with which that went wrong is not."""
+MOST_KNOWN: Final = 1000
+"""Some 10 KB each, most of it certificates."""
 
 
 class KnownServers:
     """Servers by name and port. Another port is another server, with another certificate perhaps."""
 
     def __init__(self) -> None:
+        self._context = open_pinning()
         self._known: dict[tuple[str, int], tuple[float, KnownServer | None]] = {}
 
     def recall(self, name: str, port: int) -> KnownServer | None:
@@ -32,27 +34,33 @@ class KnownServers:
 
     def learn(self, name: str, port: int, tls: ssl.SSLObject | ResumingLink) -> None:
         """Take from a connection that has stood what the next one can use."""
-        key, now = (name, port), time.monotonic()
-        until, server = self._known.get(key, (0.0, None))
+        until, server = self._known.get((name, port), (0.0, None))
         if isinstance(tls, ResumingLink):
-            if tls.session_reused or server is None or server is not tls.server:
-                return  # all is known; or others have learned more meanwhile
-            if server.session is None:
-                self._known[key] = until, replace(server, session=tls.take_session())
-            else:
-                # It was offered and not taken. Where only some are taken, verifying costs less in the end.
-                self._known[key] = now + REST_SECONDS, None
-        elif now >= until:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            encoded = tls.getpeercert(binary_form=True)
-            if encoded:
-                sni = b"" if _is_address(name) else name.encode("ascii")
-                self._known[key] = now + KEEP_SECONDS, KnownServer(sni, encoded, tls.getpeercert() or {})
+            # Of many at once the first has what is kept. A server that is several, each with keys of its own, takes
+            # some sessions up and leaves others.
+            if server is not None and server is tls.server and not tls.session_reused:
+                self._keep(name, port, until, replace(server, session=tls.take_session()))
+            return
+        now, encoded = time.monotonic(), tls.getpeercert(binary_form=True)
+        if now >= until and encoded:
+            sni = b"" if _is_address(name) else name.encode("ascii")
+            server = KnownServer(self._context, sni, encoded, tls.getpeercert() or {})
+            self._keep(name, port, now + KEEP_SECONDS, server)
 
-    def drop(self, name: str, port: int) -> None:
-        """Take no session of a server up for a while: there are some that break off, or fall silent."""
-        self._known[name, port] = time.monotonic() + KEEP_SECONDS, None
+    def rest(self, name: str, port: int, server: KnownServer) -> None:
+        """Let a server with which it went wrong be a stranger for a while, unless more was learned of it meanwhile."""
+        if self.recall(name, port) is server:
+            self._keep(name, port, time.monotonic() + REST_SECONDS, None)
+
+    def forget(self) -> None:
+        """Let every server be a stranger."""
+        self._known.clear()
+
+    def _keep(self, name: str, port: int, until: float, server: KnownServer | None) -> None:
+        self._known.pop((name, port), None)
+        self._known[name, port] = until, server
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]  # the one that was heard of the longest ago
 
 
 def _is_address(name: str) -> bool:

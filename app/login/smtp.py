@@ -25,9 +25,10 @@ from app.checked import Certificate, Failure, FailureKind, Reply
 from app.login.certificate import read_facts, read_unverified
 from app.login.connect import take_over
 from app.login.failure import Stopped
+from app.login.pin import KnownServer
 from app.login.reply import parse_smtp_reply
 from app.login.resolve import to_ascii
-from app.login.resume import KnownServer, ResumingLink
+from app.login.resume import ResumingLink
 from app.login.smtp_wire import SmtpWire
 from app.login.trace import Trail
 from app.model import Encryption, Login, Mechanism, Stage
@@ -74,13 +75,13 @@ class SmtpSession:
                 await self._open(context, known)
             case Encryption.STARTTLS:
                 self._trail.enter(Stage.GREET)
-                await self._open(None, known)
+                await self._open(None)
                 await self._read_greeting()
                 await self._say_hello()
                 self._trail.enter(Stage.TLS)
                 if "starttls" not in self._extensions:
                     raise Stopped(Failure(FailureKind.STARTTLS_MISSING, Stage.TLS))
-                await self._wire.encrypt(context, self._name)
+                await self._wire.encrypt(context, self._name, known)
                 self._link = self._wire.link
             case Encryption.NONE:
                 self._trail.enter(Stage.GREET)

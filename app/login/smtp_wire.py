@@ -19,9 +19,10 @@ from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
 from app.checked import FailureKind
+from app.login.connect import start_tls
 from app.login.failure import WireError
-from app.login.resume import ResumingLink
-from app.login.tls import HANDSHAKE_LIMIT_SECONDS, TLS_RECORDS
+from app.login.pin import KnownServer
+from app.login.tls import TLS_RECORDS
 
 LINE_LIMIT_BYTES: Final = 8 * 1024
 REPLY_LIMIT_BYTES: Final = 32 * 1024
@@ -99,7 +100,7 @@ class SmtpWire(SMTPProtocol):
         self._lines.clear()
         self._received_bytes = 0
 
-    async def encrypt(self, context: ssl.SSLContext, name: str) -> None:
+    async def encrypt(self, context: ssl.SSLContext, name: str, known: KnownServer | None = None) -> None:
         """Ask for TLS and shake hands.
 
         Raises:
@@ -117,12 +118,7 @@ class SmtpWire(SMTPProtocol):
             raise WireError(FailureKind.PROTOCOL, "data between STARTTLS and the handshake")
         if self.link is None or self.link.is_closing():
             raise self._lost_to or WireError(FailureKind.CLOSED)
-        if isinstance(self.link, ResumingLink):
-            await self.link.start_tls()
-        else:
-            self.transport = await self._loop.start_tls(
-                self.link, self, context, server_hostname=name, ssl_handshake_timeout=HANDSHAKE_LIMIT_SECONDS
-            )
+        self.transport = await start_tls(self.link, self, context, name, known)
         self._over_ssl = True
 
     async def ask(self, *parts: bytes) -> SMTPResponse:

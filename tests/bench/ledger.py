@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from tests.bench.service import CONNECT, Bench, open_bench
+from tests.bench.watch import watch_calls
 
 Json = dict[str, Any]
 
@@ -56,12 +57,8 @@ async def _run(bench: Bench, count: int) -> dict[str, float]:
     rows = undialled_rows(count)
     before = bench.cost()
     bench.reset_peaks()
-    noted: list[float] = []
-    stalls = asyncio.create_task(_watch_stalls(bench, noted))
-    request_id, post = await bench.post(rows)
-    stalls.cancel()
-    await asyncio.gather(stalls, return_exceptions=True)
-    stall = max(noted, default=0.0)
+    async with watch_calls(bench.line.url) as slowest:
+        request_id, post = await bench.post(rows)
     post_peak = bench.peak_mb()
     bench.reset_peaks()
     looks: list[float] = []
@@ -85,7 +82,7 @@ async def _run(bench: Bench, count: int) -> dict[str, float]:
         assert (await answer.json())["payload"]["total"] == count
     return {
         "post": post,
-        "stall": stall,
+        "stall": max(slowest),
         "status": statistics.median(looks or [0.0]),
         "report": written - closed_at,
         "read": time.perf_counter() - written,
@@ -93,13 +90,3 @@ async def _run(bench: Bench, count: int) -> dict[str, float]:
         "post_peak": post_peak,
         "peak": bench.peak_mb(),
     }
-
-
-async def _watch_stalls(bench: Bench, noted: list[float]) -> None:
-    """Call something small again and again, and note how long it takes."""
-    while True:
-        began = time.perf_counter()
-        async with bench.session.get(f"{bench.line.url}/healthz") as answer:
-            await answer.read()
-        noted.append(time.perf_counter() - began)
-        await asyncio.sleep(0.01)

@@ -186,23 +186,21 @@ async def test_servers_beyond_count_do_not_fill_the_memory(
         assert not contexts.known.recall("a.example.com", port)
 
 
-async def test_a_server_that_takes_no_session_up_is_left_in_peace(authority: Authority, contexts: TlsContexts) -> None:
+async def test_new_session_is_kept_when_the_old_is_not_taken_up(authority: Authority, contexts: TlsContexts) -> None:
     pair = authority.issue("restarted", NAME)
     async with greet_with(server_context(pair)) as port:
         for _ in range(3):
             await call(contexts, port, NAME)
     async with greet_with(server_context(pair), port):
-        # It has other keys now and cannot take the session up: it is offered once more, and then none for a while.
-        assert [await call(contexts, port, NAME) for _ in range(3)] == [False] * 3
-        assert contexts.known.recall(NAME, port) is None
+        assert [await call(contexts, port, NAME) for _ in range(3)] == [False, True, True]
 
 
-async def test_a_server_without_sessions_is_verified_each_time(authority: Authority, contexts: TlsContexts) -> None:
+async def test_a_server_without_sessions_is_known_all_the_same(authority: Authority, contexts: TlsContexts) -> None:
     context = server_context(authority.issue("without", NAME))
     context.num_tickets = 0
     async with greet_with(context) as port:
         assert [await call(contexts, port, NAME) for _ in range(4)] == [False] * 4
-        assert contexts.known.recall(NAME, port) is None
+        assert contexts.known.recall(NAME, port)
 
 
 async def test_those_who_came_before_the_first_session_do_not_spoil_it(
@@ -212,3 +210,20 @@ async def test_those_who_came_before_the_first_session_do_not_spoil_it(
         await asyncio.gather(*(call(contexts, port, NAME) for _ in range(5)))
         await asyncio.gather(*(call(contexts, port, NAME) for _ in range(5)))
         assert await call(contexts, port, NAME)
+
+
+async def test_rest_after_a_failure_does_not_undo_what_was_learned_meanwhile(
+    authority: Authority, contexts: TlsContexts
+) -> None:
+    async with greeting(authority, "meanwhile", NAME) as port:
+        await call(contexts, port, NAME)
+        before = contexts.known.recall(NAME, port)
+        assert before
+        await call(contexts, port, NAME)
+        contexts.known.rest(NAME, port, before)
+        now = contexts.known.recall(NAME, port)
+        assert now
+        contexts.known.rest(NAME, port, now)
+        assert contexts.known.recall(NAME, port) is None
+        await call(contexts, port, NAME)
+        assert contexts.known.recall(NAME, port) is None, "it rests"

@@ -1,0 +1,16 @@
+"""What the service runs on: uvloop, which deals with sockets in its own way."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_sessions_are_taken_up_on_uvloop_as_well() -> None:
+    files = ["tests/login/test_resuming_link.py", "tests/login/test_resumption.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.real.on_uvloop", "-p", "no:cacheprovider", *files]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
