@@ -18,6 +18,8 @@ from app.login.pin import KnownServer, connect_pinned, tell
 
 MOST_READ: Final = 16_384
 """What a TLS record holds, in bytes (RFC 8446, section 5.1)."""
+RECORD_HEAD: Final = 5
+"""In bytes; the last two are the record's length without it."""
 
 
 class ResumingLink(asyncio.Protocol, asyncio.Transport):
@@ -31,6 +33,8 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         self._below: asyncio.Transport | None = None
         self._above: asyncio.Protocol | None = None
         self._handshake: asyncio.Future[None] | None = None
+        self._is_empty = False
+        self._is_one = False
         self._is_secure = False
         self._is_aborted = False
         self._fault: Exception | None = None
@@ -119,6 +123,8 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
 
     def data_received(self, data: bytes) -> None:
         self._tls.bio_write(data)
+        self._is_one = self._is_empty and len(data) == RECORD_HEAD + int.from_bytes(data[3:RECORD_HEAD])
+        self._is_empty = False
         if self._handshake is not None:
             self._shake()
         else:
@@ -158,10 +164,12 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
     def _read(self) -> None:
         """Pass on what has come."""
         try:
-            while self._above is not None and not self._is_aborted:
-                self._above.data_received(self._tls.recv(MOST_READ))
+            while self._above is not None and not self._is_aborted and not self._is_empty:
+                data = self._tls.recv(MOST_READ)
+                self._is_empty = self._is_one  # to ask for more where there is none costs as much as to read
+                self._above.data_received(data)
         except SSL.WantReadError:
-            return
+            self._is_empty = True
         except SSL.Error as error:
             self._fail(tell(error))
 
