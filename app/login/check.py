@@ -16,8 +16,10 @@ from app.egress import Policy
 from app.login.connect import dial
 from app.login.failure import DialError, Stopped, WireError, translate
 from app.login.imap import ImapSession
+from app.login.known import REST_SECONDS, SILENCE_SECONDS
 from app.login.pin import KnownServer
 from app.login.resolve import Resolver, to_ascii
+from app.login.resume import ResumingError
 from app.login.smtp import SmtpSession
 from app.login.tls import TlsContexts, open_contexts
 from app.login.trace import Deadlines, Trail
@@ -147,10 +149,12 @@ class _Check:
         except (OSError, WireError, asyncio.CancelledError) as error:
             if known is None or not self._is_about_tls(error):
                 raise
-            # Perhaps it bears no session that is taken up again. No credential was sent yet.
-            servers.rest(name, port, known)
             if isinstance(error, asyncio.CancelledError):
-                raise  # it kept silent until the deadline, perhaps
+                servers.rest(name, port, known, SILENCE_SECONDS)
+                raise
+            # Perhaps it bears no session that is taken up again. No credential was sent yet.
+            servers.rest(name, port, known, REST_SECONDS)
+            trail.forget_server()
             session = await self._meet(addresses, None)
         self._reply = await session.log_in()
         if session.tls is not None:
@@ -158,13 +162,18 @@ class _Check:
         await session.look(self._address if tools.probe_sender else "")
 
     def _is_about_tls(self, error: BaseException) -> bool:
-        """Tell whether TLS may have ended the connection; a server can also do that as the first thing after it."""
+        """Tell whether a session that was taken up may have ended the check.
+
+        A server can also hang up as the first thing after the handshake, which to us had ended before it had to it.
+        """
+        trail, session = self._trail, self._session
+        if isinstance(error, asyncio.CancelledError):
+            return trail.stage is Stage.TLS
         if isinstance(error, WireError) and error.kind is not FailureKind.CLOSED:
             return False
-        trail, session = self._trail, self._session
         is_under_tls = session is not None and session.tls is not None
         is_first = not trail.greeting or self._login.server.encryption is Encryption.STARTTLS
-        return trail.stage is Stage.TLS or (trail.stage is Stage.GREET and is_under_tls and is_first)
+        return isinstance(error, ResumingError) or (trail.stage is Stage.GREET and is_under_tls and is_first)
 
     async def _meet(self, addresses: Sequence[str], known: KnownServer | None) -> SmtpSession | ImapSession:
         """Dial, and come to where the server has said what it offers."""

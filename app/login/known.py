@@ -14,8 +14,10 @@ from app.login.resume import ResumingLink
 
 KEEP_SECONDS: Final = 600.0
 """How long ago a server may have been verified that is taken for known."""
-REST_SECONDS: Final = 120.0
-"""How long a server with which that went wrong is not."""
+REST_SECONDS: Final = 3600.0
+"""How long a server with which that went wrong is not: it may be several, with a certificate each."""
+SILENCE_SECONDS: Final = 120.0
+"""How long one is not that kept silent: the fault may have been the network's, or ours."""
 MOST_KNOWN: Final = 1000
 """Some 10 KB each, most of it certificates."""
 
@@ -34,23 +36,23 @@ class KnownServers:
 
     def learn(self, name: str, port: int, tls: ssl.SSLObject | ResumingLink) -> None:
         """Take from a connection that has stood what the next one can use."""
+        now = time.monotonic()
         until, server = self._known.get((name, port), (0.0, None))
         if isinstance(tls, ResumingLink):
             # Of many at once the first has what is kept. A server that is several, each with keys of its own, takes
             # some sessions up and leaves others.
             if server is not None and server is tls.server and not tls.session_reused:
                 self._keep(name, port, until, replace(server, session=tls.take_session()))
-            return
-        now, encoded = time.monotonic(), tls.getpeercert(binary_form=True)
-        if now >= until and encoded:
+        elif now >= until and (encoded := tls.getpeercert(binary_form=True)):
             sni = b"" if _is_address(name) else name.encode("ascii")
             server = KnownServer(self._context, sni, encoded, tls.getpeercert() or {})
             self._keep(name, port, now + KEEP_SECONDS, server)
 
-    def rest(self, name: str, port: int, server: KnownServer) -> None:
-        """Let a server with which it went wrong be a stranger for a while, unless more was learned of it meanwhile."""
-        if self.recall(name, port) is server:
-            self._keep(name, port, time.monotonic() + REST_SECONDS, None)
+    def rest(self, name: str, port: int, server: KnownServer, seconds: float) -> None:
+        """Let a server with which it went wrong be a stranger for a while, unless another took its place meanwhile."""
+        known = self.recall(name, port)
+        if known is not None and known.encoded == server.encoded:
+            self._keep(name, port, time.monotonic() + seconds, None)
 
     def forget(self) -> None:
         """Let every server be a stranger."""

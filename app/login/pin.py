@@ -14,8 +14,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL, crypto
 
-CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
-"""For TLS 1.2: the strong ones of those that `ssl` offers. Those of TLS 1.3 are all strong."""
+CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!aDSS:!PSK:!SHA1:!AESCCM"
+"""For TLS 1.2: what `ssl` offers. In all of them the server signs with its key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ RECORD_HEAD: Final = 5
 """In bytes; the last two are the record's length without it."""
 
 
+class ResumingError(ConnectionError):
+    """The handshake failed; the cause says why."""
+
+
 class ResumingLink(asyncio.Protocol, asyncio.Transport):
     """One connection under TLS to a server that is known."""
 
@@ -33,6 +37,7 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         self._below: asyncio.Transport | None = None
         self._above: asyncio.Protocol | None = None
         self._handshake: asyncio.Future[None] | None = None
+        self._next_record = 0
         self._is_empty = False
         self._is_one = False
         self._is_secure = False
@@ -43,16 +48,19 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         """Shake hands over a transport in clear, whose protocol this becomes. Hangs up where that fails.
 
         Raises:
-            OSError: it failed, and why.
+            ResumingError: it failed.
         """
         self._handshake = self._loop.create_future()
         try:
             if below.is_closing():
-                raise ConnectionResetError
+                raise self._fault or ConnectionResetError()
             below.set_protocol(self)
             self.connection_made(below)
             self._shake()
             await self._handshake
+        except OSError as error:
+            below.abort()
+            raise ResumingError from error
         except BaseException:
             below.abort()
             raise
@@ -123,8 +131,7 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
 
     def data_received(self, data: bytes) -> None:
         self._tls.bio_write(data)
-        self._is_one = self._is_empty and len(data) == RECORD_HEAD + int.from_bytes(data[3:RECORD_HEAD])
-        self._is_empty = False
+        self._count(data)
         if self._handshake is not None:
             self._shake()
         else:
@@ -140,6 +147,16 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         above, self._above = self._above, None
         if above is not None:
             above.connection_lost(self._fault)
+
+    def _count(self, data: bytes) -> None:
+        """Learn where the next record begins, in bytes after `data`; below 0: that is not known any more."""
+        at, end = self._next_record, len(data)
+        self._is_one = self._is_empty and at == 0 and end == RECORD_HEAD + int.from_bytes(data[3:RECORD_HEAD])
+        self._is_empty = False
+        while 0 <= at < end:
+            head = data[at : at + RECORD_HEAD]
+            at = at + RECORD_HEAD + int.from_bytes(head[3:]) if len(head) == RECORD_HEAD else -1
+        self._next_record = at - end if at >= 0 else -1
 
     def _shake(self) -> None:
         handshake = self._handshake
@@ -170,8 +187,12 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
                 self._above.data_received(data)
         except SSL.WantReadError:
             self._is_empty = True
+            self._flush()  # an answer to what was no data
         except SSL.Error as error:
             self._fail(tell(error))
+        except BaseException:
+            self.abort()
+            raise
 
     def _fail(self, error: OSError | None) -> None:
         self._fault = error

@@ -118,6 +118,11 @@ class Trail:
         """Return how long `stage` may take if it began now."""
         return max(0.0, min(self._deadlines.of(stage), self._ends_at - self._loop.time()))
 
+    def forget_server(self) -> None:
+        """Begin anew with the server, over another connection; the time goes on."""
+        self.tls_version, self.certificate = "", Certificate()
+        self.greeting, self.capabilities = "", ()
+
     def freeze(self) -> Trace:
         """Return what was seen. Milliseconds are rounded, and a stage that was entered twice adds up."""
         return Trace(

@@ -75,7 +75,7 @@ ENDS = [
     (protocol, way, script_until(point, way, protocol, ending)[0], f"{ending} at {point}")
     for point, way, protocol in POINTS
     for ending in (Do.CLOSE, Do.RESET, Do.HANG)
-    if way is not Encryption.NONE and point != "starttls"
+    if way is not Encryption.NONE
 ] + [
     (protocol, way, [*script_until("auth", way, protocol, Do.HANG)[0][:-1], refusal, Do.HANG], repr(refusal[:20]))
     for protocol, way in WAYS

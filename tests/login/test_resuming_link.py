@@ -16,7 +16,7 @@ import pytest
 from OpenSSL import SSL
 
 from app.login.pin import KnownServer, open_pinning
-from app.login.resume import ResumingLink
+from app.login.resume import ResumingError, ResumingLink
 from tests.login.test_resumption import server_context
 from tests.real.certificates import Authority, Pair
 
@@ -134,15 +134,22 @@ async def test_all_arrives_both_ways_in_its_order(context: ssl.SSLContext, pair:
         assert (await listener.hear(len(MUCH) + 4))[-4:] == b"more"
 
 
-async def test_listener_that_fails_is_told_to_the_loop_and_hears_the_end(pair: Pair) -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_listener_that_fails_is_told_to_the_loop_and_hears_the_end(pair: Pair, is_first: bool) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_first:
+            writer.write(b"hello")
+        await echo(reader, writer)
+
     def fail(data: bytes) -> None:
         raise LookupError("a defect")
 
     loop, complaints = asyncio.get_running_loop(), list[object]()
     loop.set_exception_handler(lambda _, context: complaints.append(context["exception"]))
-    async with linked(echo, server_context(pair), pair) as (link, listener):
+    async with linked(greet, server_context(pair), pair) as (link, listener):
         listener.data_received = fail  # type: ignore[method-assign]
-        link.write(b"x")
+        if not is_first:
+            link.write(b"x")
         assert str(await listener.end() or "a defect") == "a defect"
     loop.set_exception_handler(None)
     assert [str(error) for error in complaints] == ["a defect"]
@@ -219,14 +226,16 @@ async def answer(said: bytes) -> None:
 
 
 async def test_handshake_that_fails_leaves_nothing_open() -> None:
-    with pytest.raises(ssl.SSLError) as caught:
+    with pytest.raises(ResumingError) as caught:
         await answer(b"220 mail.example.com ESMTP\r\n")
-    assert caught.value.reason == "wrong version number"
+    assert isinstance(caught.value.__cause__, ssl.SSLError)
+    assert caught.value.__cause__.reason == "wrong version number"
 
 
 async def test_peer_that_hangs_up_in_the_handshake_has_reset_it() -> None:
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(ResumingError) as caught:
         await answer(b"\x16")
+    assert isinstance(caught.value.__cause__, ConnectionResetError)
 
 
 async def test_handshake_that_is_given_up_leaves_nothing_open() -> None:
@@ -238,15 +247,16 @@ async def test_server_must_show_its_certificate_where_no_session_is_offered(pair
     careless = open_pinning()
     careless.set_verify(SSL.VERIFY_NONE, lambda *_: True)
     async with serving(echo, server_context(pair)) as port:
-        with pytest.raises(ssl.SSLError, match="no certificate was shown"):
+        with pytest.raises(ResumingError) as caught:
             await connect(replace(known(pair), context=careless), port, Listener())
+    assert "no certificate was shown" in str(caught.value.__cause__)
 
 
 async def test_handshake_that_failed_is_not_kept_alive_by_its_error(pair: Pair) -> None:
     gc.collect()
     gc.disable()
     try:
-        with contextlib.suppress(ssl.SSLError):
+        with contextlib.suppress(ResumingError):
             await answer(b"220 mail.example.com ESMTP\r\n")
         await asyncio.sleep(0.05)
         assert not [each for each in gc.get_objects() if isinstance(each, ResumingLink)]
@@ -266,22 +276,34 @@ async def test_names_of_other_transports_are_known(pair: Pair) -> None:
 
 
 @contextlib.contextmanager
-def blunt_server(context: ssl.SSLContext, *words: bytes) -> Iterator[int]:
-    """Run a server in a thread: it says `words`, each in a record of its own, and resets."""
+def in_thread(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Run a blocking server for one caller, and yield its port."""
 
-    def serve() -> None:
+    def accept() -> None:
         link, _ = listening.accept()
+        with link, contextlib.suppress(SSL.Error, OSError):
+            serve(link)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join()
+
+
+@contextlib.contextmanager
+def blunt_server(context: ssl.SSLContext, *words: bytes) -> Iterator[int]:
+    """Run a server that says `words`, each in a record of its own, and resets."""
+
+    def serve(link: socket.socket) -> None:
         with context.wrap_socket(link, server_side=True) as tls:
             for word in words:
                 tls.send(word)
             time.sleep(0.1)  # what is under way at a reset is lost
             tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listening.getsockname()[1]
-        thread.join()
+    with in_thread(serve) as port:
+        yield port
 
 
 @pytest.mark.parametrize("is_late", [True, False])
@@ -299,6 +321,71 @@ async def test_what_was_said_before_a_reset_is_heard_though_all_came_at_once(
         time.sleep(0.3)  # noqa: ASYNC251 - the loop is busy elsewhere
         assert isinstance(await listener.end(), ConnectionResetError)
         assert listener.heard == b"".join(words)
+
+
+async def test_server_that_wants_to_renegotiate_is_answered(pair: Pair) -> None:
+    def insist(link: socket.socket) -> None:
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.set_max_proto_version(SSL.TLS1_2_VERSION)
+        context.use_certificate_chain_file(str(pair.certificate))
+        context.use_privatekey_file(str(pair.key))
+        tls = SSL.Connection(context, link)
+        tls.set_accept_state()
+        tls.do_handshake()
+        tls.renegotiate()
+        tls.do_handshake()
+        tls.recv(1)  # until there is an answer: it is no
+
+    listener = Listener()
+    with in_thread(insist) as port:
+        await connect(known(pair), port, listener)
+        async with asyncio.timeout(5):
+            await listener.end()
+
+
+async def test_no_record_is_left_unread_however_they_are_cut(pair: Pair) -> None:
+    words = [b"a" * 2000, b""]
+
+    def say(link: socket.socket) -> None:
+        """Send two records in two parts; what the second part begins with looks like the head of a record as long."""
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = server_context(pair).wrap_bio(coming, going, server_side=True)
+        while True:
+            coming.write(link.recv(65536))
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                link.sendall(going.read())
+        link.sendall(going.read())
+        time.sleep(0.1)
+        tls.write(words[0])
+        first = going.read()
+        cut, rest = next(
+            (cut, size)
+            for cut in range(10, len(first) - 5)
+            if 100 < (size := 5 + int.from_bytes(first[cut + 3 : cut + 5]) - (len(first) - cut)) < 16_000
+        )
+        words[1] = b"b" * (rest - 22)  # head, kind and tag of a record: RFC 8446, section 5.2
+        tls.write(words[1])
+        second = going.read()
+        assert len(second) == rest
+        link.sendall(first[:cut])
+        time.sleep(0.1)
+        link.sendall(first[cut:] + second)
+        link.recv(1)
+
+    listener = Listener()
+    with in_thread(say) as port:
+        link = await connect(known(pair), port, listener)
+        try:
+            async with asyncio.timeout(5):
+                await listener.hear(len(words[0]) + 1)
+        finally:
+            link.abort()
+            await listener.end()
+    assert bytes(listener.heard) == b"".join(words)
 
 
 def test_every_error_of_the_library_is_known() -> None:
