@@ -29,7 +29,7 @@ async def watch_calls(url: str) -> AsyncIterator[list[float]]:
         await watcher.stdout.readline()
         yield slowest
     finally:
-        told, _ = await watcher.communicate()
+        told, _ = await watcher.communicate(b"")  # which closes its input
         slowest.append(float(told))
 
 
