@@ -81,7 +81,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self.send_all(command)
         await command.wait()
 
-    async def starttls(self, context: ssl.SSLContext, name: str, known: KnownServer | None = None) -> bytes:
+    async def starttls(self, context: ssl.SSLContext, name: str, known: KnownServer | None) -> bytes:
         """Ask for TLS and shake hands. Returns the refusal, without its tag; empty when TLS stands.
 
         Raises:

@@ -100,7 +100,7 @@ class SmtpWire(SMTPProtocol):
         self._lines.clear()
         self._received_bytes = 0
 
-    async def encrypt(self, context: ssl.SSLContext, name: str, known: KnownServer | None = None) -> None:
+    async def encrypt(self, context: ssl.SSLContext, name: str, known: KnownServer | None) -> None:
         """Ask for TLS and shake hands.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from app.checked import Checked, FailureKind
+from app.checked import Certificate, Checked, FailureKind
 from app.login.check import Tools
 from app.login.tls import open_contexts
 from app.login.trace import Deadlines
@@ -154,6 +154,28 @@ async def test_a_server_that_breaks_off_just_after_the_handshake_too(
         ends = [await try_login(fresh, protocol, way, server.port) for _ in range(4)]
     assert [end.failure for end in ends] == [None] * 4
     assert met.taken_up == [False, False, True, False, False]
+
+
+async def test_nothing_is_told_of_the_first_connection_where_the_second_says_nothing(
+    fresh: Tools, context: ssl.SSLContext
+) -> None:
+    async def leave(peer: Peer) -> None:
+        """Hang up on a session that was taken up, and on whoever comes after."""
+        if peer.writer.get_extra_info("ssl_object").session_reused:
+            steps[:] = [Do.CLOSE]
+            raise ConnectionAbortedError
+
+    steps = good_script(SMTP, STARTTLS)
+    steps.insert(steps.index(Do.STARTTLS) + 1, leave)
+    async with serve(steps, tls=context) as server:
+        for _ in range(2):
+            assert (await try_login(fresh, SMTP, STARTTLS, server.port)).failure is None
+        checked = await try_login(fresh, SMTP, STARTTLS, server.port)
+        assert server.calls == 4
+    assert checked.failure is not None
+    assert (checked.failure.kind, checked.failure.stage) == (FailureKind.CLOSED, Stage.GREET)
+    seen = checked.trace
+    assert (seen.greeting, seen.capabilities, seen.tls_version, seen.certificate) == ("", (), "", Certificate())
 
 
 @pytest.mark.parametrize(("protocol", "way"), WAYS)
