@@ -42,6 +42,8 @@ _MOST_TELLING: Final = {
 def interleave(addresses: Sequence[str]) -> list[str]:
     """Order addresses for dialling: IPv6 and IPv4 in turn, IPv6 first, each family in its own order, no doubles."""
     unique = list(dict.fromkeys(addresses))
+    if len(unique) == 1:
+        return unique
     six = [address for address in unique if ":" in address]
     four = [address for address in unique if ":" not in address]
     turns = [address for pair in zip(six, four, strict=False) for address in pair]

@@ -27,7 +27,6 @@ from app.text import clean_text, list_needles
 
 QUOTED_LIMIT = 900
 """Longer user names and passwords go as literals: some servers stop reading a line at 1000 bytes."""
-CAPABILITIES_KEPT = 64
 WHO_WE_ARE: Final = '("name" "bulk-connect")'
 """RFC 2971."""
 
@@ -78,8 +77,7 @@ class ImapSession:
         if self._login.server.encryption is not Encryption.STARTTLS:
             await self._read_greeting()
         await self._ask_offers()
-        offers = clean_text(" ".join(sorted(self._wire.offers)))
-        self._trail.capabilities = tuple(offers.split(" ")[:CAPABILITIES_KEPT])
+        self._trail.capabilities = self._wire.offers_shown
 
     async def log_in(self) -> Reply:
         """Send the credentials, once. Returns the server's consent."""

@@ -22,6 +22,7 @@ from app.checked import FailureKind
 from app.login.connect import start_tls, take_over
 from app.login.exchange import Exchange
 from app.login.failure import WireError
+from app.login.offers import read_capabilities
 from app.login.pin import KnownServer
 from app.login.tls import TLS_RECORDS
 
@@ -52,6 +53,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self.notices: list[bytes] = []
         self.has_all_folder = False
         self.offers: frozenset[str] = frozenset()
+        self.offers_shown: tuple[str, ...] = ()
         self.limit_bytes = TALK_LIMIT_BYTES
         self._loop: asyncio.AbstractEventLoop = loop
         self._sent: deque[Exchange] = deque()
@@ -97,7 +99,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             raise self._lost or WireError(FailureKind.CLOSED)
         self.link = await start_tls(self.link, self, context, name, known)
         self._gate, self._is_gated = b"", False
-        self.offers = frozenset()
+        self.offers, self.offers_shown = frozenset(), ()
         self.notices.clear()
         self._forget_bye()
         return b""
@@ -230,7 +232,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
 
     def learn_offers(self, words: bytes) -> None:
         """Take in a capability list, as it stands after the word CAPABILITY."""
-        self.offers = frozenset(words.decode("ascii", "replace").upper().split())
+        self.offers, self.offers_shown = read_capabilities(words)
 
     def _answer(self, challenge: bytes) -> None:
         if not self._sent or self._sent[0].name not in {"AUTHENTICATE", "LOGIN"}:

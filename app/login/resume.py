@@ -40,7 +40,7 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         self._next_record = 0
         self._is_empty = False
         self._is_one = False
-        self._is_secure = False
+        self._version = ""
         self._is_aborted = False
         self._fault: Exception | None = None
 
@@ -77,7 +77,7 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
     @property
     def session_reused(self) -> bool:
         """Whether the server took the session up."""
-        return self._is_secure and not self._meeting.has_shown
+        return bool(self._version) and not self._meeting.has_shown
 
     def take_session(self) -> SSL.Session | None:
         """Return the session that the next connection may take up."""
@@ -85,15 +85,15 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
 
     def version(self) -> str:
         """Return the TLS version, such as `TLSv1.3`; empty before the handshake has ended."""
-        return self._tls.get_protocol_version_name() if self._is_secure else ""
+        return self._version
 
     # What the wires ask of a transport.
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the loops' TLS tells by these names, and what the transport below does."""
-        if self._is_secure and name == "peercert":
+        if self._version and name == "peercert":
             return self.server.certificate
-        if self._is_secure and name in {"ssl_object", "sslcontext"}:
+        if self._version and name in {"ssl_object", "sslcontext"}:
             return self
         return default if self._below is None else self._below.get_extra_info(name, default)
 
@@ -175,7 +175,7 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         if self.server.session is None and not self._meeting.has_shown:
             handshake.set_exception(ssl.SSLError(ssl.SSL_ERROR_SSL, "no certificate was shown"))
             return
-        self._is_secure = True
+        self._version = self._tls.get_protocol_version_name()
         handshake.set_result(None)
 
     def _read(self) -> None:
@@ -187,7 +187,8 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
                 self._above.data_received(data)
         except SSL.WantReadError:
             self._is_empty = True
-            self._flush()  # an answer to what was no data
+            if self._version != "TLSv1.3":  # where an answer to what is no data goes with the next that is written
+                self._flush()
         except SSL.Error as error:
             self._fail(tell(error))
         except BaseException:

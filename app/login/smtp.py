@@ -18,13 +18,13 @@ from typing import Final
 
 from aiosmtplib.auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 from aiosmtplib.errors import SMTPAuthenticationError, SMTPResponseException
-from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
 from app.checked import Certificate, Failure, FailureKind, Reply
 from app.login.certificate import read_facts, read_unverified
 from app.login.connect import take_over
 from app.login.failure import Stopped
+from app.login.offers import read_extensions
 from app.login.pin import KnownServer
 from app.login.reply import parse_smtp_reply
 from app.login.resolve import to_ascii
@@ -36,7 +36,6 @@ from app.text import clean_text, list_needles
 
 COMMAND_LIMIT_BYTES = 510
 """RFC 5321, section 4.5.3.1.4, and RFC 4954, section 4: a longer initial response goes on a line of its own."""
-CAPABILITIES_KEPT = 64
 
 # CRAM-MD5 last: servers that keep hashed passwords offer it and always refuse.
 _PASSWORD_MECHANISMS: Final = (Mechanism.PLAIN, Mechanism.LOGIN, Mechanism.CRAM_MD5)
@@ -57,7 +56,7 @@ class SmtpSession:
         self._link: asyncio.Transport | None = None
         self._is_taken = False
         self._is_mute = False
-        self._extensions: dict[str, str] = {}
+        self._extensions: frozenset[str] = frozenset()
         self._mechanisms: frozenset[str] = frozenset()
         self.needles: tuple[str, ...] = ()
         """What the server must not be quoted with, once it has been sent."""
@@ -170,10 +169,7 @@ class SmtpSession:
             if answer.code < 400:
                 raise SMTPResponseException(answer.code, answer.message)
             raise Stopped(Failure(FailureKind.REPLY, Stage.GREET, parse_smtp_reply(answer.code, answer.message)))
-        self._extensions, mechanisms = parse_esmtp_extensions(answer.message)
-        self._mechanisms = frozenset(mechanism.upper() for mechanism in mechanisms)
-        lines = clean_text(answer.message).split("\n")[1 : CAPABILITIES_KEPT + 1]
-        self._trail.capabilities = tuple(line.upper() for line in lines)
+        self._extensions, self._mechanisms, self._trail.capabilities = read_extensions(answer.message)
 
     def _choose(self) -> Mechanism:
         wanted = _TOKEN_MECHANISMS if self._login.is_token else _PASSWORD_MECHANISMS
