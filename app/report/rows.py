@@ -28,6 +28,9 @@ SKIPPED_WORDS: Final = "This address is an account already, and the request said
 
 LINE_END: Final = "\r\n"
 
+Sides = dict[tuple[int, bool, str, int, str], tuple[str, ReportSide | None]]
+"""Cells of sides that were written, and the side itself, by its identity and what the row says of its server."""
+
 
 def render_header(columns: Sequence[str] = ()) -> str:
     """Write the first line; `columns` are the request's own, in their order."""
@@ -36,7 +39,8 @@ def render_header(columns: Sequence[str] = ()) -> str:
 
 def render_rows(rows: Iterable[ReportLine], columns: Sequence[str] = ()) -> str:
     """Write one line a row, in the order given. What is not known yet is an empty cell."""
-    return "".join([_line(row, columns) for row in rows])
+    sides: Sides = {}
+    return "".join([_line(row, columns, sides) for row in rows])
 
 
 def report_file_name(request_id: object, at: datetime) -> str:
@@ -61,7 +65,7 @@ def render_correction(entry: Mapping[str, str]) -> str:
     return f"{field}: {reason}" if given == used else f"{field}: {given or 'empty'} -> {used or 'empty'}: {reason}"
 
 
-def _line(row: ReportLine, columns: Sequence[str]) -> str:
+def _line(row: ReportLine, columns: Sequence[str], sides: Sides) -> str:
     done = row.outcome != ""
     mended = row.corrections or (row.smtp and row.smtp.corrections) or (row.imap and row.imap.corrections)
     cells = [
@@ -70,10 +74,10 @@ def _line(row: ReportLine, columns: Sequence[str]) -> str:
         _cell(row.email),
         row.outcome,
         "" if row.account_id is None else str(row.account_id),
-        _side(row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption),
-        _side(row.imap, done, row.imap_host, row.imap_port, row.imap_encryption),
+        _share(sides, row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption),
+        _share(sides, row.imap, done, row.imap_host, row.imap_port, row.imap_encryption),
         _words(_mended(row)) if mended else "",
-        _words(_errors(row)),
+        _words(_errors(row)) if row.errors or row.duplicate_of or row.outcome == "skipped" else "",
         str(row.attempts),
         str(row.duration_ms),
         "" if row.checked_at is None else render_time(row.checked_at),
@@ -81,6 +85,16 @@ def _line(row: ReportLine, columns: Sequence[str]) -> str:
     if columns:
         cells += [_cell(row.extra.get(name, "")) for name in columns]
     return ",".join(cells) + LINE_END
+
+
+def _share(sides: Sides, side: ReportSide | None, done: bool, host: str, port: int, encryption: str) -> str:
+    """Return a side's cells. Rows whose sides came to the same have one object for it, which is written once."""
+    key = (id(side), done, host, port, encryption)
+    found = sides.get(key)
+    if found is None:
+        # It is held on to, so that nothing else comes to have its identity.
+        found = sides[key] = (_side(side, done, host, port, encryption), side)
+    return found[0]
 
 
 def _side(side: ReportSide | None, done: bool, host: str, port: int, encryption: str) -> str:
@@ -101,9 +115,7 @@ def _mended(row: ReportLine) -> str:
 def _errors(row: ReportLine) -> str:
     if row.duplicate_of:
         return f"The same mailbox as row {row.duplicate_of}."
-    if row.outcome == "skipped" and not row.errors:
-        return SKIPPED_WORDS
-    return " ".join([error["message"] for error in row.errors])
+    return " ".join([error["message"] for error in row.errors]) if row.errors else SKIPPED_WORDS
 
 
 @lru_cache(maxsize=1000)
