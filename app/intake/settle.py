@@ -14,7 +14,6 @@ from app.intake.reading import Reading
 from app.model import Correction, Protocol, Source
 
 _CELLS: Final = ("smtpHost", "smtpPort", "smtpEncryption", "imapHost", "imapPort", "imapEncryption")
-_NO_CELLS: Final = (None,) * len(_CELLS)
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType})
 _ANY_DOMAIN: Final = "."
 """Stands for a domain where it does not matter which."""
@@ -62,13 +61,13 @@ def settle_servers(
 ) -> Settled:
     """Return the servers that a row's cells and its provider come to. The domains are the addresses', or empty."""
     get = values.get
-    cells = _NO_CELLS if values.keys().isdisjoint(_CELLS) else tuple(map(get, _CELLS))
+    cells = () if values.keys().isdisjoint(_CELLS) else tuple(map(get, _CELLS))
     preset = known.preset
     if preset is None or not preset.is_by_domain:
         smtp_domain, imap_domain = smtp_domain and _ANY_DOMAIN, imap_domain and _ANY_DOMAIN
     speaks_of_imap = bool(get("imapHost") or get("imapPassword"))
     key = (preset, known.source, smtp_wanted, imap_wanted, smtp_domain, imap_domain, speaks_of_imap)
-    if cells is not _NO_CELLS and not _PLAIN.issuperset(map(type, cells)):
+    if cells and not _PLAIN.issuperset(map(type, cells)):
         return _settle(*key, cells)
     try:
         return _remember(*key, *cells)
@@ -104,7 +103,7 @@ def _settle(
     cells: tuple[object, ...],
 ) -> Settled:
     """Read both servers. Where SMTP is at a service that only sends, IMAP is wanted only if the row speaks of it."""
-    reading = Reading(0, dict(zip(_CELLS, cells, strict=True)))
+    reading = Reading(0, dict(zip(_CELLS, cells, strict=True)) if cells else {})
     known = Known(preset, source)
     smtp = imap = Filled()
     lends = True
