@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from app.api.accept import Order, accept_order
-from app.api.body import read_body
+from app.api.body import LARGE_BYTES, read_body
 from app.api.context import API
 from app.api.idempotency import read_idempotency_key
 from app.api.parameters import CONNECT_NAMES, read_options, read_query
@@ -17,7 +17,6 @@ from app.model import Row
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
-LARGE_BYTES: Final = 1024 * 1024
 
 
 async def connect(http: web.Request) -> web.Response:
@@ -26,7 +25,7 @@ async def connect(http: web.Request) -> web.Response:
     options = read_options(read_query(http.query, CONNECT_NAMES))
     body = await read_body(http, settings.max_body_bytes)
     if len(body) > LARGE_BYTES:
-        key = await asyncio.to_thread(read_idempotency_key, http, body)  # it hashes the body: 60 MB take a while
+        key = await asyncio.to_thread(read_idempotency_key, http, body)  # it hashes the body
     else:
         key = read_idempotency_key(http, body)
     entries = await _split_in_turns(http.content_type, body)

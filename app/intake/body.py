@@ -15,7 +15,7 @@ from app.intake.row import not_an_object, read_row
 from app.model import Row, RowError
 
 SLICE_ROWS: Final = 50
-STEP_BYTES: Final = 1024 * 1024
+STEP_BYTES: Final = 256 * 1024
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 """Some editors and shells put it before UTF-8; it says nothing there."""
 
@@ -71,16 +71,23 @@ def _split_whole(body: bytes) -> list[msgspec.Raw]:
         raise BodyError("The body is nested too deeply.") from None
 
 
-def split_ndjson(body: bytes) -> Iterator[list[bytes]]:
-    """Split newline-delimited JSON into its lines; blank ones do not count.
+def split_ndjson(body: bytes, step_bytes: int = STEP_BYTES) -> Iterator[list[bytes]]:
+    """Split newline-delimited JSON into its lines, some `step_bytes` at a time; blank ones do not count.
 
     Raises:
         BodyError: there is no line.
     """
-    lines = [line for line in body.removeprefix(BYTE_ORDER_MARK).split(b"\n") if line.strip()]
-    if not lines:
+    start = len(BYTE_ORDER_MARK) if body.startswith(BYTE_ORDER_MARK) else 0
+    is_empty = True
+    while start < len(body):
+        end = body.find(b"\n", start + step_bytes) + 1 or len(body)
+        lines = [line for line in body[start:end].split(b"\n") if line.strip()]
+        if lines:
+            is_empty = False
+            yield lines
+        start = end
+    if is_empty:
         raise BodyError("The body is empty: send one account a line.")
-    yield lines
 
 
 def read_entries(entries: Sequence[msgspec.Raw | bytes]) -> Iterator[list[Row]]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from app.api.connect import LARGE_BYTES
+from app.api.body import LARGE_BYTES
 from app.api.context import Api
 from app.demo.houses import OWN, Town
 from app.settings import Settings

@@ -84,6 +84,19 @@ def test_no_step_ends_within_an_entry(entries: list[object], step_bytes: int) ->
     assert [json.loads(bytes(entry)) for entry in found] == entries
 
 
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["{}", " ", "", "\r", '{"a": "é"}', "x" * 40]), max_size=12), st.integers(0, 60))
+def test_no_step_ends_within_a_line(lines: list[str], step_bytes: int) -> None:
+    body = "\n".join(lines).encode()
+    wanted = [line for line in body.split(b"\n") if line.strip()]
+    if wanted:
+        assert [line for part in split_ndjson(body, step_bytes) for line in part] == wanted
+        assert len(list(split_ndjson(body * 20, 1))) > 1 or b"\n" not in body
+    else:
+        with pytest.raises(BodyError, match="empty"):
+            list(split_ndjson(body, step_bytes))
+
+
 @pytest.mark.parametrize("wrong", ["}", "", "{]", "]", "[{", "{} {}", "nul"])
 def test_what_breaks_an_array_late_is_told_as_if_it_were_split_at_once(wrong: str) -> None:
     body = f"[{json.dumps(GOOD)},{json.dumps(GOOD)},{wrong},{json.dumps(GOOD)}]".encode()
