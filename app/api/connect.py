@@ -47,7 +47,7 @@ def _read_rows(entries: Sequence[Any], columns: dict[str, None]) -> Iterator[lis
 
 
 async def _split_in_turns(kind: str, body: bytes) -> list[Any]:
-    """Return the entries of a body, unread; others have their turn between the parts of an array."""
+    """Return the entries of a body, unread; others have their turn between its parts."""
     entries: list[Any] = []
     try:
         for part in _split(kind, body):

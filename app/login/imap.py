@@ -17,6 +17,7 @@ from app.login.certificate import read_facts, read_unverified
 from app.login.exchange import Exchange
 from app.login.failure import Stopped, WireError
 from app.login.imap_wire import FOLDERS_LIMIT_BYTES, ImapWire
+from app.login.offers import show_capabilities
 from app.login.pin import KnownServer
 from app.login.reply import parse_imap_reply
 from app.login.resolve import to_ascii
@@ -77,7 +78,7 @@ class ImapSession:
         if self._login.server.encryption is not Encryption.STARTTLS:
             await self._read_greeting()
         await self._ask_offers()
-        self._trail.capabilities = self._wire.offers_shown
+        self._trail.capabilities = show_capabilities(self._wire.offered)
 
     async def log_in(self) -> Reply:
         """Send the credentials, once. Returns the server's consent."""

@@ -53,7 +53,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self.notices: list[bytes] = []
         self.has_all_folder = False
         self.offers: frozenset[str] = frozenset()
-        self.offers_shown: tuple[str, ...] = ()
+        self.offered = b""
         self.limit_bytes = TALK_LIMIT_BYTES
         self._loop: asyncio.AbstractEventLoop = loop
         self._sent: deque[Exchange] = deque()
@@ -99,7 +99,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
             raise self._lost or WireError(FailureKind.CLOSED)
         self.link = await start_tls(self.link, self, context, name, known)
         self._gate, self._is_gated = b"", False
-        self.offers, self.offers_shown = frozenset(), ()
+        self.offers, self.offered = frozenset(), b""
         self.notices.clear()
         self._forget_bye()
         return b""
@@ -232,7 +232,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
 
     def learn_offers(self, words: bytes) -> None:
         """Take in a capability list, as it stands after the word CAPABILITY."""
-        self.offers, self.offers_shown = read_capabilities(words)
+        self.offers, self.offered = read_capabilities(words), words
 
     def _answer(self, challenge: bytes) -> None:
         if not self._sent or self._sent[0].name not in {"AUTHENTICATE", "LOGIN"}:

@@ -6,8 +6,9 @@
 Many mailboxes are on few servers, which tell them all the same: that is read once.
 """
 
-from functools import lru_cache
-from typing import Final
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Final, TypeVar
 
 from aiosmtplib.esmtp import parse_esmtp_extensions
 
@@ -19,26 +20,35 @@ LONGEST_REMEMBERED: Final = 1024
 """Characters or bytes. Most are a third of it; what strangers make longer does not stay in the memory."""
 
 
+Said = TypeVar("Said", str, bytes)
+Read = TypeVar("Read")
+
+
+def _remember(read: Callable[[Said], Read]) -> Callable[[Said], Read]:
+    recall: Callable[[Said], Read] = lru_cache(maxsize=REMEMBERED)(read)
+
+    @wraps(read)
+    def read_once(said: Said) -> Read:
+        return recall(said) if len(said) <= LONGEST_REMEMBERED else read(said)
+
+    return read_once
+
+
+@_remember
 def read_extensions(message: str) -> tuple[frozenset[str], frozenset[str], tuple[str, ...]]:
     """Read the answer to EHLO: extensions in lower case, the mechanisms of AUTH, and what of it is shown."""
-    return (_remember_extensions if len(message) <= LONGEST_REMEMBERED else _read_extensions)(message)
-
-
-def read_capabilities(words: bytes) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Read a list of IMAP's as it stands after the word CAPABILITY, and tell what of it is shown."""
-    return (_remember_capabilities if len(words) <= LONGEST_REMEMBERED else _read_capabilities)(words)
-
-
-def _read_extensions(message: str) -> tuple[frozenset[str], frozenset[str], tuple[str, ...]]:
     extensions, mechanisms = parse_esmtp_extensions(message)
     lines = clean_text(message).split("\n")[1 : SHOWN + 1]
     return frozenset(extensions), frozenset(map(str.upper, mechanisms)), tuple(map(str.upper, lines))
 
 
-def _read_capabilities(words: bytes) -> tuple[frozenset[str], tuple[str, ...]]:
-    offers = frozenset(words.decode("ascii", "replace").upper().split())
-    return offers, tuple(clean_text(" ".join(sorted(offers))).split(" ")[:SHOWN])
+@_remember
+def read_capabilities(words: bytes) -> frozenset[str]:
+    """Read a list of IMAP's as it stands after the word CAPABILITY."""
+    return frozenset(words.decode("ascii", "replace").upper().split())
 
 
-_remember_extensions: Final = lru_cache(maxsize=REMEMBERED)(_read_extensions)
-_remember_capabilities: Final = lru_cache(maxsize=REMEMBERED)(_read_capabilities)
+@_remember
+def show_capabilities(words: bytes) -> tuple[str, ...]:
+    """Return what of such a list is shown."""
+    return tuple(clean_text(" ".join(sorted(read_capabilities(words)))).split(" ")[:SHOWN])

@@ -20,6 +20,9 @@ MOST_READ: Final = 16_384
 """What a TLS record holds, in bytes (RFC 8446, section 5.1)."""
 RECORD_HEAD: Final = 5
 """In bytes; the last two are the record's length without it."""
+TICKET_READS: Final = 4
+"""How often TLS 1.3 may bring no data and still be taken to bring tickets only, to which there is no answer (RFC 8446,
+section 4.6.1). To what may ask for one (section 4.6.3) it goes with the next that is written, or after these."""
 
 
 class ResumingError(ConnectionError):
@@ -39,6 +42,7 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         self._handshake: asyncio.Future[None] | None = None
         self._next_record = 0
         self._is_empty = False
+        self._idle_reads = 0
         self._is_one = False
         self._version = ""
         self._is_aborted = False
@@ -187,8 +191,9 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
                 self._above.data_received(data)
         except SSL.WantReadError:
             self._is_empty = True
-            if self._version != "TLSv1.3":  # where an answer to what is no data goes with the next that is written
-                self._flush()
+            self._idle_reads += 1
+            if self._version != "TLSv1.3" or self._idle_reads > TICKET_READS:
+                self._flush()  # an answer to what was no data
         except SSL.Error as error:
             self._fail(tell(error))
         except BaseException:

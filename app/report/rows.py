@@ -115,7 +115,9 @@ def _mended(row: ReportLine) -> str:
 def _errors(row: ReportLine) -> str:
     if row.duplicate_of:
         return f"The same mailbox as row {row.duplicate_of}."
-    return " ".join([error["message"] for error in row.errors]) if row.errors else SKIPPED_WORDS
+    if row.outcome == "skipped" and not row.errors:
+        return SKIPPED_WORDS
+    return " ".join([error["message"] for error in row.errors])
 
 
 @lru_cache(maxsize=1000)

@@ -41,6 +41,7 @@ from app.intake.address import (
         ("sales@example..com", ""),
         ("sa les@example.com", ""),
         (".sales@example.com", ""),
+        ("sales.@example.com", ""),
         ("sales@-example.com", ""),
         ("sales@[192.0.2.1]", ""),
         ("sales@example.com, info@example.com", ""),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -16,7 +17,7 @@ import pytest
 from OpenSSL import SSL
 
 from app.login.pin import KnownServer, open_pinning
-from app.login.resume import ResumingError, ResumingLink
+from app.login.resume import TICKET_READS, ResumingError, ResumingLink
 from tests.login.test_resumption import server_context
 from tests.real.certificates import Authority, Pair
 
@@ -345,6 +346,38 @@ async def test_server_that_wants_to_renegotiate_is_answered(pair: Pair) -> None:
         await connect(known(pair), port, listener)
         async with asyncio.timeout(5):
             await listener.end()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl program: it alone asks for new keys")
+async def test_server_that_asks_for_new_keys_is_answered_though_nothing_is_written(pair: Pair) -> None:
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-msg"]
+    pipe, listener = asyncio.subprocess.PIPE, Listener()
+    openssl = await asyncio.create_subprocess_exec(
+        *(*command, "-cert", pair.certificate, "-key", pair.key),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert openssl.stdin is not None
+    assert openssl.stdout is not None
+    try:
+        async with asyncio.timeout(10):
+            port = int((await openssl.stdout.readuntil(b"ACCEPT 127.0.0.1:") and await openssl.stdout.readline()))
+            link = await connect(known(pair), port, listener)
+            for _ in range(2 * TICKET_READS):
+                openssl.stdin.write(b"K\n")  # new keys, and the same asked of the client
+                await openssl.stdout.readuntil(b">>> TLS 1.3, Handshake [length 0005], KeyUpdate")
+                await asyncio.sleep(0.02)
+            await openssl.stdout.readuntil(b"<<< TLS 1.3, Handshake [length 0005], KeyUpdate")
+            openssl.stdin.write(b"hello\n")
+            assert await listener.hear(6) == b"hello\n"
+            link.write(b"a word under the new keys\n")
+            await openssl.stdout.readuntil(b"a word under the new keys\n")
+            link.abort()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            openssl.kill()
+        await openssl.communicate()
 
 
 async def test_no_record_is_left_unread_however_they_are_cut(pair: Pair) -> None:

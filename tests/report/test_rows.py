@@ -70,6 +70,28 @@ def test_a_row_of_which_one_side_failed_says_why_and_what_to_do() -> None:
     assert found["imapReply"] == "NO [AUTHENTICATIONFAILED] Authentication failed."
 
 
+def test_rows_that_share_a_side_are_written_as_if_they_did_not() -> None:
+    bare, given = replace(SMTP_OK, host="", port=0, encryption=None), replace(SMTP_OK)
+    rows = [
+        MadeRow(smtp=side, outcome=outcome, smtp_host=host, smtp_port=port, smtp_encryption=encryption)
+        for side in (bare, given, None)
+        for outcome in ("connected", "")
+        for host in ("smtp.example.com", "mx.example.com")
+        for port in (465, 587)
+        for encryption in ("ssl", "starttls")
+    ]
+    alone = "".join([render_rows([row]) for row in rows])
+    assert len(set(alone.split("\r\n"))) > 2 * 8
+    assert render_rows(rows) == alone
+    assert render_rows(iter(rows * 3)) == alone * 3
+
+
+def test_sides_that_live_as_long_as_their_row_are_each_written() -> None:
+    hosts = [f"smtp{number}.example.com" for number in range(200)]
+    lines = read(render_rows(MadeRow(smtp=replace(SMTP_OK, host=host)) for host in hosts))
+    assert [line[HEADER.index("smtpHost")] for line in lines] == hosts
+
+
 def test_what_is_not_known_yet_is_empty() -> None:
     found = cells(pending_row(smtp_host="smtp.example.com", smtp_port=587, smtp_encryption="starttls"))
     assert {name for name, cell in found.items() if cell} == {
