@@ -23,7 +23,7 @@ _INSERT_REQUEST: Final = bind("insert_request")
 _LIST_KNOWN_EMAILS: Final = bind("list_known_emails")
 _SETTLE_REQUEST: Final = bind("settle_request")
 
-BLOCK_ROWS: Final = 1000
+BLOCK_ROWS: Final = 500
 JUDGED_ROWS: Final = 500
 """For so many rows at a time it is asked which addresses are accounts already."""
 

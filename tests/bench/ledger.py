@@ -3,6 +3,7 @@
 import asyncio
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tests.bench.service import CONNECT, Bench, open_bench
@@ -27,15 +28,18 @@ def undialled_rows(count: int) -> list[Json]:
     ]
 
 
-async def measure(many: int, few: int, rounds: int) -> list[str]:
-    """Return lines about requests of `few` and of `many` rows, in turn; medians of `rounds`."""
-    small, large = [], []
+async def measure(counts: Sequence[int], rounds: int) -> list[str]:
+    """Return lines about requests of so many rows, in turn; medians of `rounds`."""
+    runs: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
     async with open_bench({"CHECK_CONCURRENCY": "200"}, is_pinned=False) as bench:
         for _ in range(rounds):
-            small.append(await _run(bench, few))
-            large.append(await _run(bench, many))
-    growth = statistics.median(big["cpu_row"] / little["cpu_row"] for little, big in zip(small, large, strict=True))
-    lines = _tell(few, _find_medians(small)) + _tell(many, _find_medians(large))
+            for count, done in runs.items():
+                done.append(await _run(bench, count))
+    few, many = min(counts), max(counts)
+    growth = statistics.median(
+        large["cpu_row"] / small["cpu_row"] for small, large in zip(runs[few], runs[many], strict=True)
+    )
+    lines = [line for count, done in runs.items() for line in _tell(count, _find_medians(done))]
     return [*lines, f"CPU a row, {many:,} rows against {few:,}: {growth:.2f} x"]
 
 

@@ -351,18 +351,15 @@ async def test_server_that_wants_to_renegotiate_is_answered(pair: Pair) -> None:
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl program: it alone asks for new keys")
 async def test_server_that_asks_for_new_keys_is_answered_though_nothing_is_written(pair: Pair) -> None:
     command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-msg"]
+    command += ["-cert", str(pair.certificate), "-key", str(pair.key)]
     pipe, listener = asyncio.subprocess.PIPE, Listener()
-    openssl = await asyncio.create_subprocess_exec(
-        *(*command, "-cert", pair.certificate, "-key", pair.key),
-        stdin=pipe,
-        stdout=pipe,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    openssl = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
     assert openssl.stdin is not None
     assert openssl.stdout is not None
     try:
         async with asyncio.timeout(10):
-            port = int((await openssl.stdout.readuntil(b"ACCEPT 127.0.0.1:") and await openssl.stdout.readline()))
+            await openssl.stdout.readuntil(b"ACCEPT 127.0.0.1:")
+            port = int(await openssl.stdout.readline())
             link = await connect(known(pair), port, listener)
             for _ in range(2 * TICKET_READS):
                 openssl.stdin.write(b"K\n")  # new keys, and the same asked of the client
