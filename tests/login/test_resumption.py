@@ -111,9 +111,12 @@ async def test_report_is_told_the_same_of_every_connection(
 async def test_least_costly_cipher_is_asked_for_first(authority: Authority, contexts: TlsContexts) -> None:
     found: list[str] = []
 
-    async def note(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         found.append(writer.get_extra_info("cipher")[0])
         writer.write(b"hello\n")
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
 
     context = server_context(authority.issue("cipher", NAME))
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # as Dovecot and Postfix are
