@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 async def test_sessions_are_taken_up_on_uvloop_as_well() -> None:
-    files = ["tests/login/test_resuming_link.py", "tests/login/test_resumption.py"]
+    files = [f"tests/login/test_{name}.py" for name in ("resuming_link", "resuming_records", "resumption")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.real.on_uvloop", "-p", "no:cacheprovider", *files]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
     said, _ = await process.communicate()
