@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -25,7 +25,6 @@ from app.model import Secret, Secrets
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-NONCES_DRAWN: Final = 64
 KEY_ID_BYTES: Final = 8
 API_KEY_PREFIX: Final = "bc_live_"
 SHOWN_CHARACTERS: Final = len(API_KEY_PREFIX) + 4
@@ -109,7 +108,6 @@ class Sealer:
 
     def __init__(self, data_key: bytes) -> None:
         self._cipher = AESGCM(data_key)
-        self._nonces = _draw_nonces()
 
     def seal(self, given: Secrets, bound_to: bytes) -> bytes | None:
         """Seal the credentials of one row or account; None where there are none."""
@@ -119,7 +117,7 @@ class Sealer:
         # Most rows have one password for both sides: it is kept once.
         imap = given.imap.reveal() if given.imap is not None else None
         parts = [smtp] if smtp == imap else [smtp, imap]
-        nonce = next(self._nonces)
+        nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(parts), bound_to)
 
     def open(
@@ -144,14 +142,6 @@ class Sealer:
             smtp_is_token=smtp_is_token,
             imap_is_token=imap_is_token,
         )
-
-
-def _draw_nonces() -> Iterator[bytes]:
-    """Yield fresh nonces; for many rows the system is asked once."""
-    while True:
-        drawn = os.urandom(NONCES_DRAWN * NONCE_BYTES)
-        for start in range(0, len(drawn), NONCE_BYTES):
-            yield drawn[start : start + NONCE_BYTES]
 
 
 def row_binding(request_id: UUID, row: int) -> bytes:

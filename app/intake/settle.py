@@ -102,8 +102,11 @@ def _settle(
     speaks_of_imap: bool,
     cells: tuple[object, ...],
 ) -> Settled:
-    """Read both servers. Where SMTP is at a service that only sends, IMAP is wanted only if the row speaks of it."""
-    reading = Reading(0, dict(zip(_CELLS, cells, strict=True)) if cells else {})
+    """Read both servers. Where SMTP is at a service that only sends, IMAP is wanted only if the row speaks of it.
+
+    `cells`: all of `_CELLS`, or none where the row has none of them.
+    """
+    reading = Reading(0, dict(zip(_CELLS, cells, strict=False)))
     known = Known(preset, source)
     smtp = imap = Filled()
     lends = True

@@ -53,7 +53,7 @@ class ImapWire(aioimaplib.IMAP4ClientProtocol):
         self.notices: list[bytes] = []
         self.has_all_folder = False
         self.offers: frozenset[str] = frozenset()
-        self.offered = b""
+        self.offered = b""  # the same as the server wrote it
         self.limit_bytes = TALK_LIMIT_BYTES
         self._loop: asyncio.AbstractEventLoop = loop
         self._sent: deque[Exchange] = deque()

@@ -21,8 +21,8 @@ MOST_READ: Final = 16_384
 RECORD_HEAD: Final = 5
 """In bytes; the last two are the record's length without it."""
 TICKET_READS: Final = 4
-"""How often TLS 1.3 may bring no data and still be taken to bring tickets only, to which there is no answer (RFC 8446,
-section 4.6.1). To what may ask for one (section 4.6.3) it goes with the next that is written, or after these."""
+"""How often TLS 1.3 may bring no data and is taken to bring tickets, to which there is no answer (RFC 8446, section
+4.6.1). An answer to what asks for one (section 4.6.3) goes with the next that is written, or once there was more."""
 
 
 class ResumingError(ConnectionError):
@@ -55,6 +55,7 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
             ResumingError: it failed.
         """
         self._handshake = self._loop.create_future()
+        is_met = False
         try:
             if below.is_closing():
                 raise self._fault or ConnectionResetError()
@@ -62,19 +63,18 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
             self.connection_made(below)
             self._shake()
             await self._handshake
+            is_met = True
         except OSError as error:
-            below.abort()
             raise ResumingError from error
-        except BaseException:
-            below.abort()
-            raise
         finally:
             self._handshake = None
+            if not is_met:
+                below.abort()
 
     def hand_to(self, protocol: asyncio.Protocol) -> None:
         """Tell `protocol` what comes in from now on, and the end."""
         self._above = protocol
-        self._loop.call_soon(self._read)  # what came with the end of the handshake
+        self._loop.call_soon(self._read_first)
         if self._below is None:
             self._loop.call_soon(self.connection_lost, self._fault)
 
@@ -182,6 +182,19 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
         self._version = self._tls.get_protocol_version_name()
         handshake.set_result(None)
 
+    def _read_first(self) -> None:
+        """Pass on what came with the end of the handshake.
+
+        Where the protocol fails at that, this hangs up; later the transport below does, which it comes through.
+        """
+        is_read = False
+        try:
+            self._read()
+            is_read = True
+        finally:
+            if not is_read:
+                self.abort()
+
     def _read(self) -> None:
         """Pass on what has come."""
         try:
@@ -196,9 +209,6 @@ class ResumingLink(asyncio.Protocol, asyncio.Transport):
                 self._flush()  # an answer to what was no data
         except SSL.Error as error:
             self._fail(tell(error))
-        except BaseException:
-            self.abort()
-            raise
 
     def _fail(self, error: OSError | None) -> None:
         self._fault = error

@@ -77,7 +77,7 @@ def _line(row: ReportLine, columns: Sequence[str], sides: Sides) -> str:
         _share(sides, row.smtp, done, row.smtp_host, row.smtp_port, row.smtp_encryption),
         _share(sides, row.imap, done, row.imap_host, row.imap_port, row.imap_encryption),
         _words(_mended(row)) if mended else "",
-        _words(_errors(row)) if row.errors or row.duplicate_of or row.outcome == "skipped" else "",
+        _words(_errors(row)),
         str(row.attempts),
         str(row.duration_ms),
         "" if row.checked_at is None else render_time(row.checked_at),
